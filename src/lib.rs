@@ -1,0 +1,8 @@
+//! `assay`: a forensic seized-media scanner.
+//!
+//! It walks folders, hashes every object exactly and perceptually, compares the hashes with
+//! law-enforcement sets and writes a report that can be checked line by line. ARCHITECTURE.md has
+//! the map of the modules and the rules they keep; `tests/it/layers.rs` holds them to it.
+
+pub mod bytes;
+pub mod problem;

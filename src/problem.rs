@@ -1,0 +1,166 @@
+//! Stable codes of what went wrong, for every layer.
+//!
+//! A code is a word of the report format: it is added, never reworded (docs/report-format.md
+//! lists each). The consequence printed beside a code is fixed here too, so that the same event
+//! reads the same in every report.
+
+/// One thing that went wrong, at one place.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Problem {
+    /// What happened.
+    pub code: Code,
+    /// Which step met it.
+    pub stage: Stage,
+    /// Byte position inside the object, where one applies.
+    pub offset: Option<u64>,
+    /// Number of bytes concerned, where one applies.
+    pub length: Option<u64>,
+    /// For a person: what was expected and what was found. Deterministic text: no time, no host.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem of the whole object.
+    pub fn new(code: Code, stage: Stage, detail: impl Into<String>) -> Self {
+        Self { code, stage, offset: None, length: None, detail: detail.into() }
+    }
+
+    /// The same problem, at a byte range.
+    #[must_use]
+    pub fn at(mut self, offset: u64, length: u64) -> Self {
+        (self.offset, self.length) = (Some(offset), Some(length));
+        self
+    }
+}
+
+/// A closed list of words: an enum, its text form and its way back.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(serde::Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant,)+ }
+
+        impl $name {
+            /// Every word of the list, in the order of the report format.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word as it stands in the report.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// The word read back from a report.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// The step of the work that met a problem.
+    Stage {
+        /// Listing folders.
+        Enumerate = "enumerate",
+        /// Opening an object.
+        Open = "open",
+        /// Reading an object's bytes.
+        Read = "read",
+        /// Decoding a picture.
+        Decode = "decode",
+        /// Comparing with the sets.
+        Match = "match",
+    }
+}
+
+words! {
+    /// What happened to an object. The first group doubles as `reason` in files.csv.
+    Code {
+        /// The operating system refused access.
+        PermissionDenied = "permission_denied",
+        /// It could not be opened without changing its access time.
+        NoatimeRefused = "noatime_refused",
+        /// It was listed and then gone.
+        Vanished = "vanished",
+        /// It grew, shrank or was written while it was read.
+        ChangedDuringRead = "changed_during_read",
+        /// The name now leads to another object than the one listed.
+        Replaced = "replaced",
+        /// The device or file system gave an error for some bytes.
+        IoError = "io_error",
+        /// A folder's list of names could not be read to its end.
+        SubtreeIncomplete = "subtree_incomplete",
+        /// A folder that another file system is mounted on.
+        MountPoint = "mount_point",
+        /// A file system that holds no stored files (proc, sysfs and the like).
+        RefusedFilesystem = "refused_filesystem",
+        /// A symbolic link: recorded, never followed.
+        Symlink = "symlink",
+        /// A named pipe: never opened.
+        Fifo = "fifo",
+        /// A socket: never opened.
+        Socket = "socket",
+        /// A character device: never opened.
+        CharDevice = "char_device",
+        /// A block device inside a folder: never opened.
+        BlockDevice = "block_device",
+        /// MD5 agrees with an entry and another digest or the size does not.
+        DigestConflict = "digest_conflict",
+        /// A picture's decoder found damage and gave part of the picture.
+        PictureDamaged = "picture_damaged",
+        /// A picture's decoder stopped by itself in a way that shows a defect of the decoder.
+        DecoderCrashed = "decoder_crashed",
+        /// A picture is larger than the limits allow.
+        PictureTooLarge = "picture_too_large",
+        /// A picture needed more time than the limits allow.
+        PictureTimeout = "picture_timeout",
+        /// A picture needed more memory than the limits allow.
+        PictureMemory = "picture_memory",
+        /// The content is of another type than the name's extension says.
+        TypeMismatch = "type_mismatch",
+    }
+}
+
+impl Code {
+    /// What the event means for the examination: one fixed sentence.
+    pub const fn consequence(self) -> &'static str {
+        match self {
+            Self::PermissionDenied | Self::NoatimeRefused => "contents not examined",
+            Self::Vanished | Self::Replaced => "contents not examined; the evidence was not still",
+            Self::ChangedDuringRead => "no digest stated; the evidence was not still",
+            Self::IoError => "bytes missing; no digest stated",
+            Self::SubtreeIncomplete => "objects below this folder may be missing from the report",
+            Self::MountPoint | Self::RefusedFilesystem => "nothing below was examined",
+            Self::Symlink => "recorded, not followed",
+            Self::Fifo | Self::Socket | Self::CharDevice | Self::BlockDevice => "never opened",
+            Self::DigestConflict => "not an exact match; a person must compare",
+            Self::PictureDamaged => "perceptual hashes are of the part that decoded",
+            Self::DecoderCrashed
+            | Self::PictureTooLarge
+            | Self::PictureTimeout
+            | Self::PictureMemory => "no perceptual hashes; exact digests and matches unaffected",
+            Self::TypeMismatch => "examined as what the content is",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_reads_back_from_its_word() {
+        for code in Code::ALL {
+            assert_eq!(Code::from_word(code.as_str()), Some(*code));
+            assert!(!code.consequence().is_empty());
+        }
+    }
+}

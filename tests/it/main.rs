@@ -1,0 +1,1 @@
+//! The main integration tests, one module a subject.
