@@ -5,4 +5,5 @@
 //! the map of the modules and the rules they keep; `tests/it/layers.rs` holds them to it.
 
 pub mod bytes;
+pub mod item;
 pub mod problem;

@@ -1,0 +1,61 @@
+//! From a name in a folder to the bytes of an object, in three steps.
+//!
+//! Listing gives an [`Item`] and touches nothing else; a worker examines it, which gives its
+//! metadata and perhaps a [`Stream`]; the stream gives each byte once. Listing thus never waits for
+//! reading, and all of an object's own system calls happen on the thread that hashes it.
+
+use super::{ItemMeta, ObjectPath, OrderKey, Status};
+use crate::problem::Problem;
+
+/// An object as it was listed.
+pub struct Item {
+    /// Where it is.
+    pub path: ObjectPath,
+    /// Where its row stands.
+    pub key: OrderKey,
+    /// The way to the rest.
+    pub found: Box<dyn Found>,
+}
+
+/// An object that was listed and not yet examined.
+pub trait Found: Send {
+    /// Looks at the object and opens its content, where it has any.
+    fn examine(self: Box<Self>) -> Examined;
+}
+
+/// What examining an object gave.
+pub struct Examined {
+    /// What is known of it.
+    pub meta: ItemMeta,
+    /// Its content, or why there is none.
+    pub contents: Contents,
+}
+
+/// The content of an object, or why there is none.
+pub enum Contents {
+    /// To be read from start to end.
+    Stream(Box<dyn Stream>),
+    /// Not to be read, for the reason the problem's code names.
+    Nothing {
+        /// What the row says.
+        status: Status,
+        /// Why.
+        problem: Problem,
+    },
+}
+
+/// The bytes of an object, from first to last, each given once.
+pub trait Stream: Send {
+    /// Fills `buf` with the next bytes. Fewer than asked only at the end; 0 at the end.
+    ///
+    /// # Errors
+    /// A problem that names the offset and the number of bytes that could not be read. The next
+    /// call goes on after them where the source allows it; otherwise the stream is at its end.
+    fn fill(&mut self, buf: &mut [u8]) -> Result<usize, Problem>;
+
+    /// Says after the last byte whether the object was still while it was read.
+    ///
+    /// # Errors
+    /// [`crate::problem::Code::ChangedDuringRead`] where it was not.
+    fn finish(self: Box<Self>) -> Result<(), Problem>;
+}
