@@ -5,5 +5,9 @@
 //! the map of the modules and the rules they keep; `tests/it/layers.rs` holds them to it.
 
 pub mod bytes;
+pub mod digest;
+pub mod hashset;
 pub mod item;
+pub mod matching;
 pub mod problem;
+pub mod report;

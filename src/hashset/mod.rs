@@ -1,0 +1,20 @@
+//! Reference sets: what each list says, in one form.
+//!
+//! A list's content decides its format, never its name. Lists are the examiner's own files, and
+//! still hostile: a list that is damaged or ambiguous is refused whole, because an entry that is
+//! silently lost is a known file silently missed. Values of a list are sensitive and appear in no
+//! message.
+
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod entry;
+
+pub use entry::{Category, ReferenceSet, SetCounts, SetEntry, SetInfo, SetKind};

@@ -1,0 +1,208 @@
+//! Exact look-up: sorted digests, one array an algorithm.
+
+use super::{Finding, MatchKind};
+use crate::digest::{Algorithm, Digest, Digests, Selection};
+use crate::hashset::{ReferenceSet, SetEntry};
+use rayon::prelude::*;
+
+/// Where an entry stands: set, then place in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    set: u32,
+    entry: u32,
+}
+
+/// Every entry of every set, found by any digest it carries.
+pub struct Index {
+    sets: Vec<ReferenceSet>,
+    tables: [Vec<(Digest, Place)>; Algorithm::ALL.len()],
+}
+
+impl Index {
+    /// Sorts the entries of all sets; the sorting runs on `pool`.
+    ///
+    /// # Errors
+    /// The name of the set that has more entries than 32 bits count.
+    pub fn build(sets: Vec<ReferenceSet>, pool: &rayon::ThreadPool) -> Result<Self, String> {
+        let mut tables: [Vec<(Digest, Place)>; Algorithm::ALL.len()] = Default::default();
+        for (set, list) in (0_u32..).zip(&sets) {
+            for (at, entry) in list.entries.iter().enumerate() {
+                let at = u32::try_from(at).map_err(|_| list.info.name.clone())?;
+                for (table, algorithm) in tables.iter_mut().zip(Algorithm::ALL) {
+                    let digest = entry.digests.get(*algorithm);
+                    table.extend(digest.map(|digest| (digest, Place { set, entry: at })));
+                }
+            }
+        }
+        pool.install(|| tables.par_iter_mut().for_each(|table| table.par_sort_unstable()));
+        Ok(Self { sets, tables })
+    }
+
+    /// The sets, in the order they were given.
+    pub fn sets(&self) -> &[ReferenceSet] {
+        &self.sets
+    }
+
+    /// How many entries of a set a run that computes `selection` cannot compare.
+    pub fn incomparable(&self, set: usize, selection: Selection) -> u64 {
+        let comparable = |entry: &&SetEntry| {
+            !entry.digests.selection().iter().any(|algorithm| selection.has(algorithm))
+        };
+        let count = self.sets.get(set).map_or(0, |s| s.entries.iter().filter(comparable).count());
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    /// Every entry that has a digest of this content, in the order of set, then place in it.
+    ///
+    /// - `digests`: those computed of the content.
+    /// - `size`: its length in bytes.
+    pub fn look_up(&self, digests: &Digests, size: u64) -> Vec<Finding> {
+        let mut places: Vec<Place> = Vec::new();
+        for (table, algorithm) in self.tables.iter().zip(Algorithm::ALL) {
+            let Some(digest) = digests.get(*algorithm) else { continue };
+            let from = table.partition_point(|(have, _)| *have < digest);
+            let equal = table.iter().skip(from).take_while(|(have, _)| *have == digest);
+            places.extend(equal.map(|(_, place)| *place));
+        }
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().filter_map(|place| self.compare(place, digests, size)).collect()
+    }
+
+    fn compare(&self, place: Place, digests: &Digests, size: u64) -> Option<Finding> {
+        let set = self.sets.get(usize::try_from(place.set).ok()?)?;
+        let entry = set.entries.get(usize::try_from(place.entry).ok()?)?;
+        let both = |algorithm: &Algorithm| {
+            Some((digests.get(*algorithm)?, entry.digests.get(*algorithm)?))
+        };
+        let (mut agreeing, mut disagreeing) = (Vec::new(), Vec::new());
+        for algorithm in Algorithm::ALL {
+            match both(algorithm) {
+                Some((ours, theirs)) if ours == theirs => agreeing.push(*algorithm),
+                Some(_) => disagreeing.push(*algorithm),
+                None => {}
+            }
+        }
+        let size_differs = entry.size.is_some_and(|stated| stated != size);
+        let agrees = disagreeing.is_empty() && !size_differs;
+        let strongest = [Algorithm::Sha256, Algorithm::Blake3, Algorithm::Sha1, Algorithm::Md5]
+            .into_iter()
+            .find(|algorithm| agreeing.contains(algorithm))?;
+        Some(Finding {
+            set: place.set,
+            entry: place.entry,
+            entry_id: entry.id.to_string(),
+            kind: if agrees { MatchKind::Exact } else { MatchKind::DigestConflict },
+            set_kind: entry.kind,
+            algorithm: strongest.as_str().to_owned(),
+            object_value: digests.get(strongest)?.to_string(),
+            weak: agreeing == [Algorithm::Md5],
+            agreeing,
+            disagreeing,
+            size_differs,
+            category: entry.category.clone(),
+            series: entry.series.as_deref().map(str::to_owned),
+            victim_identified: entry.victim_identified,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Hasher;
+    use crate::hashset::{SetCounts, SetInfo, SetKind};
+    use crate::matching::Disposition;
+
+    fn digests(content: &[u8], of: &[Algorithm]) -> Digests {
+        let selection = of.iter().fold(Selection::NONE, |all, one| all.with(*one));
+        let mut hasher = Hasher::new(selection);
+        hasher.update(content);
+        hasher.finish()
+    }
+
+    fn set(kind: SetKind, entries: Vec<Digests>) -> ReferenceSet {
+        let text = String::new;
+        let entry = |(n, digests)| SetEntry {
+            id: format!("line:{n}").into(),
+            kind,
+            digests,
+            size: None,
+            category: None,
+            series: None,
+            victim_identified: None,
+        };
+        ReferenceSet {
+            info: SetInfo {
+                name: kind.to_string(),
+                publisher: text(),
+                version: text(),
+                received_from: text(),
+                received_at: text(),
+                kind,
+                scheme: None,
+                scheme_sha256: None,
+                path: text(),
+                format: text(),
+                sha256: text(),
+            },
+            entries: (1..).zip(entries).map(entry).collect(),
+            counts: SetCounts::default(),
+        }
+    }
+
+    fn index(sets: Vec<ReferenceSet>) -> Index {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        Index::build(sets, &pool).unwrap()
+    }
+
+    const MD5: &[Algorithm] = &[Algorithm::Md5];
+
+    #[test]
+    fn alert_wins_over_ignore_and_both_are_told() {
+        let content = digests(b"x", Algorithm::ALL);
+        let both = index(vec![
+            set(SetKind::Ignore, vec![content]),
+            set(SetKind::Alert, vec![digests(b"y", MD5), digests(b"x", MD5)]),
+        ]);
+        let findings = both.look_up(&content, 1);
+        assert_eq!(Disposition::of(&findings), Disposition::Alert);
+        let told: Vec<_> = findings.iter().map(|f| (f.set, &*f.entry_id, f.weak)).collect();
+        assert_eq!(told, [(0, "line:1", false), (1, "line:2", true)]);
+        assert_eq!(findings[0].algorithm, "sha256");
+        assert_eq!(findings[0].agreeing.len(), 4);
+    }
+
+    #[test]
+    fn md5_alone_against_another_digest_is_a_conflict() {
+        let mut forged = digests(b"x", MD5);
+        let other = digests(b"y", &[Algorithm::Sha1]);
+        assert!(forged.set(Algorithm::Sha1, other.get(Algorithm::Sha1).unwrap()));
+        let alert = index(vec![set(SetKind::Alert, vec![forged])]);
+        let findings = alert.look_up(&digests(b"x", Algorithm::ALL), 1);
+        assert_eq!(findings[0].kind, MatchKind::DigestConflict);
+        assert_eq!(findings[0].disagreeing, [Algorithm::Sha1]);
+        assert_eq!(Disposition::of(&findings), Disposition::None);
+        let findings = alert.look_up(&digests(b"x", MD5), 1);
+        assert_eq!((findings[0].kind, findings[0].weak), (MatchKind::Exact, true));
+    }
+
+    #[test]
+    fn a_stated_size_that_differs_is_a_conflict() {
+        let content = digests(b"x", MD5);
+        let mut sized = set(SetKind::Alert, vec![content]);
+        sized.entries[0].size = Some(2);
+        let alert = index(vec![sized]);
+        assert_eq!(alert.look_up(&content, 1)[0].kind, MatchKind::DigestConflict);
+        assert_eq!(alert.look_up(&content, 2)[0].kind, MatchKind::Exact);
+    }
+
+    #[test]
+    fn entries_without_a_computed_digest_are_counted() {
+        let sets =
+            vec![set(SetKind::Alert, vec![digests(b"x", MD5), digests(b"y", Algorithm::ALL)])];
+        let alert = index(sets);
+        assert_eq!(alert.incomparable(0, Selection::only(Algorithm::Sha1)), 1);
+        assert_eq!(alert.incomparable(0, Selection::ALL), 0);
+    }
+}
