@@ -1,5 +1,7 @@
 //! The main integration tests, one module a subject.
 
 #![allow(clippy::disallowed_methods, reason = "tests make and read their own files")]
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod layers;
+mod support;

@@ -1,0 +1,32 @@
+//! One run, from a plan to a report: the only module that owns threads.
+//!
+//! A walker lists objects, workers examine, read and match them, and the thread that started the
+//! run writes their records to the journal. All channels are bounded, so memory does not grow with
+//! the evidence. Pure computation goes to a rayon pool, which no stage ever blocks in.
+
+mod content;
+mod links;
+mod object;
+mod pipeline;
+mod plan;
+mod run;
+
+pub use plan::{CasePlan, ScanPlan, SourcePlan};
+pub use run::{Outcome, ScanError, ScanSummary, run};
+
+use std::sync::atomic::AtomicU64;
+
+/// Numbers that grow while a run goes on, for whoever shows its progress.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Objects listed.
+    pub seen: AtomicU64,
+    /// Objects with a record.
+    pub objects: AtomicU64,
+    /// Bytes read.
+    pub bytes: AtomicU64,
+    /// Objects equal to an alert entry.
+    pub alerts: AtomicU64,
+    /// Objects partial, unread or skipped.
+    pub exceptions: AtomicU64,
+}

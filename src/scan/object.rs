@@ -1,0 +1,167 @@
+//! From a listed object to its record: examine, read, match.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::content::{self, Content};
+use super::links::{Claim, Links};
+use super::Counters;
+use crate::digest::{Digests, Selection};
+use crate::item::{Contents, Examined, Item, ItemMeta, ObjectPath, OrderKey, Status, Stream};
+use crate::matching::{Disposition, Finding, Index, MatchKind};
+use crate::problem::{Code, Problem, Stage};
+use crate::report::Record;
+
+/// What every worker of a run shares.
+pub(super) struct Shared<'a> {
+    pub(super) index: &'a Index,
+    pub(super) selection: Selection,
+    pub(super) counters: &'a Counters,
+    pub(super) cancel: &'a AtomicBool,
+    pub(super) links: Links<Object>,
+}
+
+/// An object of which everything but the content is known.
+pub(super) struct Object {
+    evidence: u32,
+    path: ObjectPath,
+    key: OrderKey,
+    meta: ItemMeta,
+}
+
+/// One worker: its buffer and what it shares with the others.
+pub(super) struct Worker<'a> {
+    pub(super) shared: &'a Shared<'a>,
+    pub(super) buffer: Vec<u8>,
+}
+
+impl Worker<'_> {
+    /// Works an item off; `emit` takes each finished record, which may be none (the object waits
+    /// for another name of its content, or the run was cancelled) or several (it was waited for).
+    pub(super) fn work(&mut self, evidence: u32, item: Item, emit: &mut dyn FnMut(Record)) {
+        let Item { path, key, found } = item;
+        let Examined { meta, contents } = found.examine();
+        let object = Object { evidence, path, key, meta };
+        match contents {
+            Contents::Nothing { status, problem } => emit(self.without_content(object, status, problem)),
+            Contents::Stream(stream) => self.with_content(object, stream, emit),
+        }
+    }
+
+    fn with_content(
+        &mut self,
+        object: Object,
+        stream: Box<dyn Stream>,
+        emit: &mut dyn FnMut(Record),
+    ) {
+        let Some(link) = object.meta.link else {
+            if let Some(content) = self.read(stream) {
+                emit(self.record(object, content));
+            }
+            return;
+        };
+        let fingerprint = fingerprint(&object.meta);
+        let names = object.meta.link_count.unwrap_or(1);
+        match self.shared.links.claim(link, &fingerprint, object) {
+            Claim::Waits => {}
+            Claim::Known(object, content) => emit(self.record(object, *content)),
+            Claim::Read(object) => {
+                let Some(content) = self.read(stream) else { return };
+                for waiting in self.shared.links.done(link, &fingerprint, names, &content) {
+                    emit(self.record(waiting, content.clone()));
+                }
+                emit(self.record(object, content));
+            }
+        }
+    }
+
+    fn read(&mut self, stream: Box<dyn Stream>) -> Option<Content> {
+        let Shared { selection, counters, cancel, .. } = self.shared;
+        content::read(stream, *selection, &mut self.buffer, &counters.bytes, cancel)
+    }
+
+    fn record(&self, object: Object, content: Content) -> Record {
+        let Content { digests, bytes_hashed, low_information, status, reason, mut problems } = content;
+        let findings = self.shared.index.look_up(&digests, bytes_hashed);
+        problems.extend(findings.iter().filter_map(conflict));
+        self.count(status, &findings);
+        Record {
+            status,
+            reason,
+            bytes_hashed: Some(bytes_hashed),
+            low_information,
+            digests,
+            disposition: Disposition::of(&findings),
+            findings,
+            problems,
+            ..blank(object)
+        }
+    }
+
+    fn without_content(&self, object: Object, status: Status, problem: Problem) -> Record {
+        self.count(status, &[]);
+        // What is special is no problem: the row says all there is to say.
+        let (reason, told) = (problem.code, status != Status::Special);
+        let problems = told.then_some(problem).into_iter().collect();
+        Record { status, reason: Some(reason), problems, ..blank(object) }
+    }
+
+    fn count(&self, status: Status, findings: &[Finding]) {
+        let counters = self.shared.counters;
+        let add = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
+        add(&counters.objects);
+        if Disposition::of(findings) == Disposition::Alert {
+            add(&counters.alerts);
+        }
+        if matches!(status, Status::Partial | Status::Unread | Status::Skipped) {
+            add(&counters.exceptions);
+        }
+    }
+}
+
+/// A record of the object with everything that its content would say left open.
+fn blank(object: Object) -> Record {
+    let Object { evidence, path, key, meta } = object;
+    Record {
+        key,
+        parent: None,
+        evidence,
+        path: path.text(),
+        file_name: path.name().unwrap_or_default().to_vec(),
+        meta,
+        detected_type: None,
+        type_mismatch: None,
+        digests: Digests::default(),
+        pictures: None,
+        status: Status::Unread,
+        reason: None,
+        bytes_hashed: None,
+        low_information: None,
+        findings: Vec::new(),
+        disposition: Disposition::None,
+        problems: Vec::new(),
+    }
+}
+
+fn conflict(finding: &Finding) -> Option<Problem> {
+    (finding.kind == MatchKind::DigestConflict).then(|| {
+        let words = |of: &[crate::digest::Algorithm]| {
+            of.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(";")
+        };
+        let mut differ = words(&finding.disagreeing);
+        if finding.size_differs {
+            differ = if differ.is_empty() { "size".to_owned() } else { differ + ";size" };
+        }
+        let detail = format!(
+            "set {} entry {}: agrees by {}, differs by {differ}",
+            finding.set.saturating_add(1),
+            finding.entry_id,
+            words(&finding.agreeing)
+        );
+        Problem::new(Code::DigestConflict, Stage::Match, detail)
+    })
+}
+
+/// What has to be equal for two names to be taken as the same still content.
+fn fingerprint(meta: &ItemMeta) -> String {
+    format!("{:?} {:?} {:?}", meta.size, meta.times.modified, meta.times.changed)
+}

@@ -1,0 +1,60 @@
+//! What a run shall do: complete, checked as far as arguments alone can be.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use crate::digest::Selection;
+use crate::hashset::ListOptions;
+
+/// One evidence item and what the examiner says of it.
+#[derive(Debug, Clone)]
+pub struct SourcePlan {
+    /// The folder.
+    pub path: PathBuf,
+    /// Its exhibit reference.
+    pub exhibit: Option<String>,
+    /// The write blocker in use, as noted.
+    pub write_blocker: Option<String>,
+    /// The offset of the seized device's clock, as noted.
+    pub device_clock_offset: Option<String>,
+}
+
+/// What the report says of the case.
+#[derive(Debug, Clone, Default)]
+pub struct CasePlan {
+    /// Case number.
+    pub case_number: String,
+    /// Laboratory reference.
+    pub lab_ref: String,
+    /// Who examines.
+    pub examiner: String,
+    /// For which organisation.
+    pub organisation: String,
+    /// On which authority.
+    pub authority: String,
+}
+
+/// A complete plan of one run. The machine has been looked at; nothing is left open.
+#[derive(Debug, Clone)]
+pub struct ScanPlan {
+    /// The evidence, in the order of the report.
+    pub sources: Vec<SourcePlan>,
+    /// The report folder.
+    pub out: PathBuf,
+    /// The lists, in the order of the report.
+    pub lists: Vec<ListOptions>,
+    /// What is said of the case.
+    pub case: CasePlan,
+    /// Digests to compute.
+    pub digests: Selection,
+    /// Threads that read and hash.
+    pub threads: NonZeroUsize,
+    /// On whose authority access times may change.
+    pub accept_alteration: Option<String>,
+    /// Whether targets of symbolic links are read on writable mounts.
+    pub read_links: bool,
+    /// Secret key that signs the manifest.
+    pub sign: Option<PathBuf>,
+    /// The arguments as typed, for the record.
+    pub arguments: Vec<String>,
+}
