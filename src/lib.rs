@@ -6,8 +6,10 @@
 
 pub mod bytes;
 pub mod digest;
+pub mod evidence;
 pub mod hashset;
 pub mod item;
 pub mod matching;
 pub mod problem;
 pub mod report;
+pub mod sys;

@@ -3,5 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests make and read their own files")]
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
+mod folder;
 mod layers;
 mod support;
+mod tree;

@@ -1,0 +1,214 @@
+//! One listed object: what is known of it, and its content or why there is none.
+//!
+//! Only regular files are opened. Whatever else stands under a name is asked for its metadata and
+//! left alone; where it is not what the folder said it was, nothing is guessed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Ground;
+use super::place::Claim;
+use super::stream::FileStream;
+use crate::item::{
+    Contents, Examined, Found, ItemMeta, LinkIdentity, NameAttribution, ObjectKind, ObjectPath,
+    RecoveryBasis, Status, TimeSource, Times,
+};
+use crate::problem::{Code, Problem, Stage};
+use crate::sys::{self, Errno, FileKind, Stat};
+
+/// An object of a folder, listed and not examined.
+pub(super) struct FolderObject {
+    pub(super) ground: Arc<Ground>,
+    /// The folder it is in; none for the root itself.
+    pub(super) folder: Option<Claim>,
+    pub(super) path: ObjectPath,
+    pub(super) listed: Listed,
+}
+
+/// What listing found out.
+pub(super) enum Listed {
+    /// A regular file, to be opened.
+    File,
+    /// Something that has no content to read.
+    Without(FileKind),
+    /// Something whose fate is decided; it is not opened.
+    Decided(Status, Problem),
+}
+
+impl Found for FolderObject {
+    fn examine(self: Box<Self>) -> Examined {
+        match &self.listed {
+            Listed::File => self.file(),
+            Listed::Without(kind) => self.without_content(*kind),
+            Listed::Decided(status, problem) => self.decided(*status, problem.clone()),
+        }
+    }
+}
+
+impl FolderObject {
+    fn file(&self) -> Examined {
+        let Some(claim) = &self.folder else { return self.nothing_of(ObjectKind::File) };
+        let name = self.path.name().unwrap_or_default();
+        let ground = &*self.ground;
+        let opened =
+            claim.place().with(ground, |dir| ground.kernel.open_file(dir, name, ground.atime));
+        let mut meta = self.meta(ObjectKind::File);
+        let (file, how) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(Errno::XDEV)) => return self.mounted_over(),
+            Ok(Err(error)) => {
+                if let Some(stat) = self.ask(FileKind::File).filter(|_| stays_itself(error)) {
+                    self.describe(&mut meta, &stat);
+                }
+                return unread(meta, trouble(error, Stage::Open, "opening"));
+            }
+            Err(problem) => return unread(meta, problem),
+        };
+        ground.count(how);
+        let stat = match ground.kernel.stat_file(&file) {
+            Ok(stat) => stat,
+            Err(error) => return unread(meta, trouble(error, Stage::Open, "asking for its size")),
+        };
+        if ground.is_elsewhere(&stat) && stat.mount.is_some() {
+            return self.mounted_over();
+        }
+        if stat.kind != FileKind::File {
+            return unread(meta, replaced());
+        }
+        self.describe(&mut meta, &stat);
+        let stream = FileStream::new(ground.kernel.clone(), file, stat);
+        Examined { meta, contents: Contents::Stream(Box::new(stream)) }
+    }
+
+    fn without_content(&self, kind: FileKind) -> Examined {
+        let is_link = kind == FileKind::Symlink;
+        let object = if is_link { ObjectKind::Symlink } else { ObjectKind::Special };
+        let Some(claim) = &self.folder else { return self.nothing_of(object) };
+        let name = self.path.name().unwrap_or_default();
+        let ground = &*self.ground;
+        let mut meta = self.meta(object);
+        let asked = claim.place().with(ground, |dir| {
+            let stat = ground.kernel.stat_at(dir, name)?;
+            let wanted = is_link && stat.kind == kind && ground.read_links;
+            let target = wanted.then(|| ground.kernel.link_target(dir, name)).transpose()?;
+            Ok((stat, target))
+        });
+        let (stat, target) = match asked {
+            Ok(Ok(asked)) => asked,
+            Ok(Err(error)) => {
+                return unread(meta, trouble(error, Stage::Open, "asking for its metadata"));
+            }
+            Err(problem) => return unread(meta, problem),
+        };
+        if stat.kind != kind {
+            return unread(meta, replaced());
+        }
+        self.describe(&mut meta, &stat);
+        let detail = match (is_link, &target) {
+            (true, None) => "target not read: that would change the link's access time",
+            _ => "",
+        };
+        if target.is_some() {
+            ground.counts.links.fetch_add(1, Ordering::Relaxed);
+        }
+        meta.link_target = target;
+        let problem = Problem::new(special(kind), Stage::Enumerate, detail);
+        Examined { meta, contents: Contents::Nothing { status: Status::Special, problem } }
+    }
+
+    /// Metadata is of the object that was listed, so a mount's own is not asked for.
+    fn decided(&self, status: Status, problem: Problem) -> Examined {
+        let mut meta = self.meta(ObjectKind::Special);
+        let asked = match &self.folder {
+            _ if status == Status::Skipped || problem.code == Code::Replaced => None,
+            Some(_) => self.ask(FileKind::Dir),
+            None => Some(self.ground.stat),
+        };
+        if let Some(stat) = asked {
+            self.describe(&mut meta, &stat);
+        }
+        Examined { meta, contents: Contents::Nothing { status, problem } }
+    }
+
+    /// What the name stands for now, without opening it, where that is still of `kind`.
+    fn ask(&self, kind: FileKind) -> Option<Stat> {
+        let (ground, name) = (&*self.ground, self.path.name()?);
+        let claim = self.folder.as_ref()?;
+        let asked = claim.place().with(ground, |dir| ground.kernel.stat_at(dir, name));
+        asked.ok()?.ok().filter(|stat| stat.kind == kind)
+    }
+
+    fn mounted_over(&self) -> Examined {
+        let problem = Problem::new(Code::MountPoint, Stage::Open, "another file is mounted here");
+        let contents = Contents::Nothing { status: Status::Skipped, problem };
+        Examined { meta: self.meta(ObjectKind::Special), contents }
+    }
+
+    /// The root is a folder: it is never listed as something else.
+    fn nothing_of(&self, kind: ObjectKind) -> Examined {
+        unread(self.meta(kind), replaced())
+    }
+
+    fn meta(&self, kind: ObjectKind) -> ItemMeta {
+        let mut meta = ItemMeta::new(kind);
+        meta.basis = Some(RecoveryBasis::Live);
+        meta.attribution = Some(NameAttribution::Certain);
+        meta.fs_type.clone_from(&self.ground.fs_type);
+        meta
+    }
+
+    fn describe(&self, meta: &mut ItemMeta, stat: &Stat) {
+        meta.size = Some(stat.size);
+        meta.fs_ref = format!("ino:{}", stat.inode);
+        meta.link_count = Some(stat.links.into());
+        meta.owner_id = format!("{}:{}", stat.user, stat.group);
+        meta.attributes = format!("{:04o}", stat.mode);
+        meta.times = Times {
+            created: stat.created,
+            modified: Some(stat.modified),
+            accessed: Some(stat.accessed),
+            changed: Some(stat.changed),
+            ..Times::default()
+        };
+        meta.time_source = Some(TimeSource::OsMount);
+        let shared = stat.kind == FileKind::File && stat.links > 1;
+        meta.link = shared.then_some(LinkIdentity { device: stat.device, inode: stat.inode });
+    }
+}
+
+fn unread(meta: ItemMeta, problem: Problem) -> Examined {
+    Examined { meta, contents: Contents::Nothing { status: Status::Unread, problem } }
+}
+
+fn replaced() -> Problem {
+    Problem::new(Code::Replaced, Stage::Open, "it is of another kind than it was listed as")
+}
+
+fn special(kind: FileKind) -> Code {
+    match kind {
+        FileKind::Symlink => Code::Symlink,
+        FileKind::Fifo => Code::Fifo,
+        FileKind::Socket => Code::Socket,
+        FileKind::CharDevice => Code::CharDevice,
+        FileKind::BlockDevice => Code::BlockDevice,
+        FileKind::File | FileKind::Dir | FileKind::Unknown => Code::Replaced,
+    }
+}
+
+/// True for errors after which the name still leads to what was listed.
+fn stays_itself(error: Errno) -> bool {
+    !matches!(error, Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::NXIO | Errno::XDEV)
+}
+
+/// What a system error means for an object.
+pub(super) fn trouble(error: Errno, stage: Stage, doing: &str) -> Problem {
+    let code = match error {
+        Errno::NOENT => Code::Vanished,
+        Errno::ACCESS => Code::PermissionDenied,
+        Errno::PERM => Code::NoatimeRefused,
+        Errno::LOOP | Errno::NOTDIR | Errno::NXIO => Code::Replaced,
+        Errno::XDEV => Code::MountPoint,
+        _ => Code::IoError,
+    };
+    Problem::new(code, stage, format!("{doing}: {}", sys::symbol(error)))
+}

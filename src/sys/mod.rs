@@ -1,0 +1,384 @@
+//! The system calls that evidence is read with: the only opener of evidence.
+//!
+//! Everything here is read-only. A file or folder is opened with `O_RDONLY`, `O_NOATIME`,
+//! `O_NOFOLLOW`, `O_NONBLOCK` and `O_CLOEXEC`, so that neither its access time changes nor a link
+//! is followed nor a pipe waited for; without `O_NOATIME` only where the caller asks for
+//! [`Atime::PlainIfRefused`]. Names are bytes relative to an open folder, never joined to paths.
+//!
+//! Linux 5.8 or newer is assumed; without `openat2` (5.6) a mount is found after opening instead
+//! of before. Other systems are not supported yet.
+//!
+//! Source: Linux manual pages open(2), openat2(2), statx(2), getdents64(2), statfs(2).
+
+#![cfg(target_os = "linux")]
+
+mod mounts;
+mod seam;
+mod stat;
+
+use std::ffi::CStr;
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, StatxFlags};
+
+pub use mounts::{Mount, mounts};
+pub use rustix::io::Errno;
+pub use seam::{Call, Fault, Seam};
+pub use stat::{FileKind, Stat};
+
+/// Room for one call that reads names: the kernel's own limit for a name is 255 bytes.
+const NAMES_BUFFER: usize = 32 * 1024;
+
+/// Longest target of a symbolic link (`PATH_MAX`).
+const LONGEST_TARGET: usize = 4096;
+
+/// A kind of system error by its symbol, the same text on every machine.
+///
+/// ```
+/// assert_eq!(assay::sys::symbol(assay::sys::Errno::ACCESS), "EACCES");
+/// ```
+pub fn symbol(error: Errno) -> String {
+    let name = match error {
+        Errno::ACCESS => "EACCES",
+        Errno::AGAIN => "EAGAIN",
+        Errno::INVAL => "EINVAL",
+        Errno::IO => "EIO",
+        Errno::ISDIR => "EISDIR",
+        Errno::LOOP => "ELOOP",
+        Errno::MFILE => "EMFILE",
+        Errno::NAMETOOLONG => "ENAMETOOLONG",
+        Errno::NFILE => "ENFILE",
+        Errno::NOENT => "ENOENT",
+        Errno::NOMEM => "ENOMEM",
+        Errno::NOTDIR => "ENOTDIR",
+        Errno::NXIO => "ENXIO",
+        Errno::OVERFLOW => "EOVERFLOW",
+        Errno::PERM => "EPERM",
+        Errno::STALE => "ESTALE",
+        Errno::TIMEDOUT => "ETIMEDOUT",
+        Errno::XDEV => "EXDEV",
+        other => return format!("errno {}", other.raw_os_error()),
+    };
+    name.to_owned()
+}
+
+/// What to do where an object cannot be opened with `O_NOATIME`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Atime {
+    /// Do not open it: the error is `EPERM`.
+    Keep,
+    /// Open it without: the mount keeps no access times, or the change was consented to.
+    PlainIfRefused,
+}
+
+/// How an object was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenedAs {
+    /// With `O_NOATIME`.
+    Noatime,
+    /// Without it.
+    Plain,
+}
+
+/// An open folder.
+#[derive(Debug)]
+pub struct Dir(OwnedFd);
+
+/// An open regular file, or whatever stood under its name.
+#[derive(Debug)]
+pub struct File(OwnedFd);
+
+/// What a mount says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSystem {
+    /// The number of the file system's kind, as in `linux/magic.h`.
+    pub magic: u32,
+    /// Nothing can be written through this mount.
+    pub read_only: bool,
+    /// Reading changes no access time on this mount.
+    pub noatime: bool,
+}
+
+/// The way to the kernel, with a seam for tests that costs one branch where there is none.
+#[derive(Clone, Default)]
+pub struct Kernel {
+    seam: Option<Arc<Seam>>,
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.seam.is_some() { "Kernel (with a seam)" } else { "Kernel" })
+    }
+}
+
+impl Kernel {
+    /// The kernel seen through `seam`. Only tests do this.
+    pub fn through(seam: Arc<Seam>) -> Self {
+        Self { seam: Some(seam) }
+    }
+
+    /// What is known of the object at `path`, links followed, nothing opened.
+    ///
+    /// # Errors
+    /// As statx(2).
+    pub fn stat_path(&self, path: &Path) -> Result<Stat, Errno> {
+        self.before(Call::Stat)?;
+        stat::statx(CWD, path, AtFlags::empty())
+    }
+
+    /// What is known of the object at `path` itself, be it a link; nothing opened.
+    ///
+    /// # Errors
+    /// As statx(2).
+    pub fn stat_path_itself(&self, path: &Path) -> Result<Stat, Errno> {
+        self.before(Call::Stat)?;
+        stat::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
+    }
+
+    /// What is known of `name` in `dir`, be it a link; nothing opened, nothing mounted by it.
+    ///
+    /// # Errors
+    /// As statx(2).
+    pub fn stat_at(&self, dir: &Dir, name: &[u8]) -> Result<Stat, Errno> {
+        self.before(Call::Stat)?;
+        stat::statx(&dir.0, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
+    }
+
+    /// What is known of an open file.
+    ///
+    /// # Errors
+    /// As statx(2).
+    pub fn stat_file(&self, file: &File) -> Result<Stat, Errno> {
+        self.before(Call::Stat)?;
+        stat::statx(&file.0, c"", AtFlags::EMPTY_PATH)
+    }
+
+    /// What is known of an open folder.
+    ///
+    /// # Errors
+    /// As statx(2).
+    pub fn stat_dir(&self, dir: &Dir) -> Result<Stat, Errno> {
+        self.before(Call::Stat)?;
+        stat::statx(&dir.0, c"", AtFlags::EMPTY_PATH)
+    }
+
+    /// The file system that holds `path`, links followed, nothing opened.
+    ///
+    /// # Errors
+    /// As statfs(2).
+    pub fn file_system(&self, path: &Path) -> Result<FileSystem, Errno> {
+        self.before(Call::Stat)?;
+        stat::file_system(path)
+    }
+
+    /// Opens the folder that evidence starts at; a link there is followed.
+    ///
+    /// # Errors
+    /// As open(2); `EPERM` where `O_NOATIME` is refused and `atime` is [`Atime::Keep`].
+    pub fn open_root(&self, path: &Path, atime: Atime) -> Result<(Dir, OpenedAs), Errno> {
+        self.before(Call::Open)?;
+        let open = |flags: OFlags| open_plainly(CWD, path, flags - OFlags::NOFOLLOW);
+        open_by(atime, OFlags::DIRECTORY, open).map(|(fd, how)| (Dir(fd), how))
+    }
+
+    /// Opens the folder `name` in `dir`; never a link, never another mount.
+    ///
+    /// # Errors
+    /// As openat2(2); `EXDEV` for a mount, `ENOTDIR` for a link, `EPERM` as
+    /// [`Kernel::open_root`].
+    pub fn open_dir(&self, dir: &Dir, name: &[u8], atime: Atime) -> Result<(Dir, OpenedAs), Errno> {
+        self.before(Call::Open)?;
+        let open = |flags| open_on_this_mount(dir, name, flags);
+        open_by(atime, OFlags::DIRECTORY, open).map(|(fd, how)| (Dir(fd), how))
+    }
+
+    /// Opens the file `name` in `dir`; never a link, never another mount, never waiting.
+    ///
+    /// # Errors
+    /// As openat2(2); `EXDEV` for a mount, `ELOOP` for a link, `EPERM` as [`Kernel::open_root`].
+    pub fn open_file(
+        &self,
+        dir: &Dir,
+        name: &[u8],
+        atime: Atime,
+    ) -> Result<(File, OpenedAs), Errno> {
+        self.before(Call::Open)?;
+        let open = |flags| open_on_this_mount(dir, name, flags);
+        open_by(atime, OFlags::empty(), open).map(|(fd, how)| (File(fd), how))
+    }
+
+    /// Opens the folder that holds `dir`. The caller compares device and inode with those it knows.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn open_parent(&self, dir: &Dir, atime: Atime) -> Result<(Dir, OpenedAs), Errno> {
+        self.before(Call::Open)?;
+        let open = |flags| open_plainly(&dir.0, c"..", flags);
+        open_by(atime, OFlags::DIRECTORY, open).map(|(fd, how)| (Dir(fd), how))
+    }
+
+    /// Gives each name of an open folder but `.` and `..`, in the order the file system keeps them.
+    ///
+    /// # Errors
+    /// As getdents64(2); the names given before it stand.
+    pub fn names(
+        &self,
+        dir: &Dir,
+        buffer: &mut Vec<u8>,
+        mut each: impl FnMut(&CStr, FileKind),
+    ) -> Result<(), Errno> {
+        match self.seam.as_deref() {
+            Some(seam) if seam.shuffle.is_some() || seam.hide_kinds => {
+                let mut names = Vec::new();
+                let ended =
+                    self.list(dir, buffer, &mut |name, kind| names.push((name.to_owned(), kind)));
+                seam.reorder(&mut names);
+                for (name, kind) in &names {
+                    each(name, if seam.hide_kinds { FileKind::Unknown } else { *kind });
+                }
+                ended
+            }
+            _ => self.list(dir, buffer, &mut each),
+        }
+    }
+
+    fn list(
+        &self,
+        dir: &Dir,
+        buffer: &mut Vec<u8>,
+        each: &mut impl FnMut(&CStr, FileKind),
+    ) -> Result<(), Errno> {
+        buffer.clear();
+        buffer.reserve(NAMES_BUFFER);
+        let mut names = RawDir::new(&dir.0, buffer.spare_capacity_mut());
+        loop {
+            if names.is_buffer_empty() {
+                self.before(Call::Names)?;
+            }
+            match names.next() {
+                None => return Ok(()),
+                Some(Err(Errno::INTR)) => {}
+                Some(Err(error)) => return Err(error),
+                Some(Ok(entry)) => match entry.file_name().to_bytes() {
+                    b"." | b".." => {}
+                    _ => each(entry.file_name(), entry.file_type().into()),
+                },
+            }
+        }
+    }
+
+    /// The target of the link `name` in `dir`. This changes the link's access time unless the
+    /// mount keeps none.
+    ///
+    /// # Errors
+    /// As readlink(2); `ENAMETOOLONG` for a target longer than the kernel itself follows.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads a link of evidence")]
+    pub fn link_target(&self, dir: &Dir, name: &[u8]) -> Result<Vec<u8>, Errno> {
+        self.before(Call::ReadLink)?;
+        let target = rustix::fs::readlinkat(&dir.0, name, Vec::new())?.into_bytes();
+        if target.len() > LONGEST_TARGET { Err(Errno::NAMETOOLONG) } else { Ok(target) }
+    }
+
+    /// Reads bytes at `at`; fewer than asked is no sign of the end, 0 is.
+    ///
+    /// # Errors
+    /// As pread(2), `EINTR` excepted.
+    pub fn read_at(&self, file: &File, at: u64, buf: &mut [u8]) -> Result<usize, Errno> {
+        self.before(Call::Read)?;
+        let cap = self.seam.as_ref().and_then(|seam| seam.read_cap).unwrap_or(buf.len());
+        let cap = cap.min(buf.len());
+        let buf = buf.get_mut(..cap).unwrap_or_default();
+        loop {
+            match rustix::io::pread(&file.0, &mut *buf, at) {
+                Err(Errno::INTR) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// First byte at or after `at` that is stored, as far as the file system says; `None` where
+    /// only a hole is left.
+    ///
+    /// # Errors
+    /// As lseek(2).
+    pub fn next_data(&self, file: &File, at: u64) -> Result<Option<u64>, Errno> {
+        match rustix::fs::seek(&file.0, SeekFrom::Data(at)) {
+            Ok(position) => Ok(Some(position)),
+            Err(Errno::NXIO) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn before(&self, call: Call) -> Result<(), Errno> {
+        self.seam.as_ref().map_or(Ok(()), |seam| seam.before(call))
+    }
+}
+
+/// The target of a link on the way to a path of the operator's own, never of evidence.
+///
+/// # Errors
+/// As readlink(2).
+#[expect(clippy::disallowed_methods, reason = "a link on the way to the output")]
+pub fn path_link_target(path: &Path) -> Result<std::path::PathBuf, Errno> {
+    use std::os::unix::ffi::OsStringExt;
+    let target = rustix::fs::readlink(path, Vec::new())?.into_bytes();
+    Ok(std::ffi::OsString::from_vec(target).into())
+}
+
+/// True where opening a file of `owner` with `O_NOATIME` is allowed: to its owner and to a process
+/// with `CAP_FOWNER`.
+///
+/// A process in a user namespace may be told yes and still be refused; the refusal is then met at
+/// the object and never worked around.
+pub fn may_keep_atime(owner: u32) -> bool {
+    use rustix::thread::{CapabilitySet, capabilities};
+    rustix::process::geteuid().as_raw() == owner
+        || capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::FOWNER))
+}
+
+/// Opens first with `O_NOATIME`, then perhaps without.
+fn open_by(
+    atime: Atime,
+    more: OFlags,
+    open: impl Fn(OFlags) -> Result<OwnedFd, Errno>,
+) -> Result<(OwnedFd, OpenedAs), Errno> {
+    let flags = more | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let again = |flags: OFlags| loop {
+        match open(flags) {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    };
+    match again(flags | OFlags::NOATIME) {
+        Err(Errno::PERM) if atime == Atime::PlainIfRefused => {
+            again(flags).map(|fd| (fd, OpenedAs::Plain))
+        }
+        result => result.map(|fd| (fd, OpenedAs::Noatime)),
+    }
+}
+
+/// Opens with `openat2`, which refuses to enter a mount. Where the call does not exist or a filter
+/// forbids it, `openat` is used and the caller's comparison of mounts finds it.
+#[expect(clippy::disallowed_methods, reason = "the opener of evidence")]
+fn open_on_this_mount(dir: &Dir, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    match rustix::fs::openat2(&dir.0, name, flags, Mode::empty(), ResolveFlags::NO_XDEV) {
+        Err(Errno::NOSYS | Errno::PERM) => open_plainly(&dir.0, name, flags),
+        result => result,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the opener of evidence")]
+fn open_plainly(
+    dir: impl std::os::fd::AsFd,
+    name: impl rustix::path::Arg,
+    flags: OFlags,
+) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(dir, name, flags, Mode::empty())
+}
+
+/// What every `statx` asks for.
+const WANTED: StatxFlags =
+    StatxFlags::BASIC_STATS.union(StatxFlags::BTIME).union(StatxFlags::MNT_ID);
