@@ -126,6 +126,8 @@ words! {
         PictureMemory = "picture_memory",
         /// The content is of another type than the name's extension says.
         TypeMismatch = "type_mismatch",
+        /// The program itself failed on the object.
+        InternalError = "internal_error",
     }
 }
 
@@ -148,6 +150,7 @@ impl Code {
             | Self::PictureTimeout
             | Self::PictureMemory => "no perceptual hashes; exact digests and matches unaffected",
             Self::TypeMismatch => "examined as what the content is",
+            Self::InternalError => "contents not examined; a defect of the program",
         }
     }
 }

@@ -6,7 +6,7 @@ use super::content::{self, Content};
 use super::links::{Claim, Links};
 use super::Counters;
 use crate::digest::{Digests, Selection};
-use crate::item::{Contents, Examined, Item, ItemMeta, ObjectPath, OrderKey, Status, Stream};
+use crate::item::{Contents, Examined, Item, ItemMeta, ObjectKind, ObjectPath, OrderKey, Status, Stream};
 use crate::matching::{Disposition, Finding, Index, MatchKind};
 use crate::problem::{Code, Problem, Stage};
 use crate::report::Record;
@@ -115,6 +115,18 @@ impl Worker<'_> {
         if matches!(status, Status::Partial | Status::Unread | Status::Skipped) {
             add(&counters.exceptions);
         }
+    }
+}
+
+/// The record of an object on which the program itself failed.
+pub(super) fn failed(evidence: u32, path: ObjectPath, key: OrderKey) -> Record {
+    let detail = "the program failed on this object; report the defect";
+    let problem = Problem::new(Code::InternalError, Stage::Read, detail);
+    let meta = ItemMeta::new(ObjectKind::File);
+    Record {
+        reason: Some(Code::InternalError),
+        problems: vec![problem],
+        ..blank(Object { evidence, path, key, meta })
     }
 }
 
