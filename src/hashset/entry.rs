@@ -1,6 +1,6 @@
 //! What a set holds.
 
-use crate::digest::Digests;
+use crate::digest::{Algorithm, Digests};
 use crate::problem::words;
 use std::sync::Arc;
 
@@ -13,6 +13,98 @@ words! {
         Ignore = "ignore",
         /// Material that is worth knowing of.
         Info = "info",
+    }
+}
+
+words! {
+    /// What a list says, or is told, of digests that do not say it themselves.
+    ListAlgorithm {
+        /// 32 hex digits.
+        Md5 = "md5",
+        /// 40 hex digits.
+        Sha1 = "sha1",
+        /// 64 hex digits.
+        Sha256 = "sha256",
+        /// 64 hex digits.
+        Blake3 = "blake3",
+        /// 64 hex digits, perceptual.
+        Pdq = "pdq",
+    }
+}
+
+impl ListAlgorithm {
+    /// The exact digest it is, where it is one.
+    pub const fn exact(self) -> Option<Algorithm> {
+        match self {
+            Self::Md5 => Some(Algorithm::Md5),
+            Self::Sha1 => Some(Algorithm::Sha1),
+            Self::Sha256 => Some(Algorithm::Sha256),
+            Self::Blake3 => Some(Algorithm::Blake3),
+            Self::Pdq => None,
+        }
+    }
+
+    /// Number of hex digits of one value.
+    pub const fn hex_digits(self) -> usize {
+        match self {
+            Self::Md5 => 32,
+            Self::Sha1 => 40,
+            Self::Sha256 | Self::Blake3 | Self::Pdq => 64,
+        }
+    }
+}
+
+/// Number of bytes of a PhotoDNA hash.
+pub const PHOTODNA_BYTES: usize = 144;
+
+/// What an entry is compared by where no digest agrees. Bits are in the order of the hex digits.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct PerceptualEntry {
+    /// PDQ, 256 bits.
+    pub pdq: Option<[u8; 32]>,
+    /// Quality of the picture that the PDQ hash is of, 0 to 100.
+    pub pdq_quality: Option<u8>,
+    /// pHash, 64 bits; the first hex digit is the most significant.
+    pub phash: Option<u64>,
+    /// dHash, likewise.
+    pub dhash: Option<u64>,
+    /// aHash, likewise.
+    pub ahash: Option<u64>,
+    /// PhotoDNA, [`PHOTODNA_BYTES`]; carried for those who can compare it, never computed.
+    pub photodna: Option<Box<[u8]>>,
+}
+
+impl PerceptualEntry {
+    /// One without any hash.
+    pub const NONE: Self = Self {
+        pdq: None,
+        pdq_quality: None,
+        phash: None,
+        dhash: None,
+        ahash: None,
+        photodna: None,
+    };
+
+    /// True where it has no hash at all. A quality alone is none.
+    pub const fn is_empty(&self) -> bool {
+        self.pdq.is_none()
+            && self.phash.is_none()
+            && self.dhash.is_none()
+            && self.ahash.is_none()
+            && self.photodna.is_none()
+    }
+}
+
+impl std::fmt::Debug for PerceptualEntry {
+    /// Says which hashes there are and shows none: a value of a set is sensitive.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PerceptualEntry")
+            .field("pdq", &self.pdq.is_some())
+            .field("phash", &self.phash.is_some())
+            .field("dhash", &self.dhash.is_some())
+            .field("ahash", &self.ahash.is_some())
+            .field("photodna", &self.photodna.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -38,6 +130,8 @@ pub struct SetEntry {
     pub kind: SetKind,
     /// The digests it carries.
     pub digests: Digests,
+    /// Its perceptual hashes, where it has any.
+    pub perceptual: Option<Box<PerceptualEntry>>,
     /// The size it states.
     pub size: Option<u64>,
     /// Its category.
@@ -88,8 +182,10 @@ pub struct SetCounts {
     pub duplicates: u64,
     /// Digests dropped because every empty file has them.
     pub empty_digests_dropped: u64,
-    /// Digests dropped because all their bytes are zero.
+    /// Digests and perceptual hashes dropped because all their bytes are zero.
     pub zero_digests_dropped: u64,
+    /// Rows left without any value after such digests were dropped.
+    pub rows_emptied: u64,
     /// Entries with a code that the scheme does not map.
     pub unmapped_codes: u64,
 }

@@ -14,7 +14,24 @@
     clippy::panic,
     clippy::unwrap_used
 )]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions))]
 
+mod category;
+mod collect;
+mod encoding;
 mod entry;
+mod error;
+mod format;
+mod keys;
+mod load;
+mod scheme;
+mod sidecar;
+mod value;
 
-pub use entry::{Category, ReferenceSet, SetCounts, SetEntry, SetInfo, SetKind};
+pub use entry::{
+    Category, ListAlgorithm, PHOTODNA_BYTES, PerceptualEntry, ReferenceSet, SetCounts, SetEntry,
+    SetInfo, SetKind,
+};
+pub use error::{Place, SetError};
+pub use load::{ListOptions, load};
+pub use scheme::Scheme;

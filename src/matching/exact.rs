@@ -127,6 +127,7 @@ mod tests {
             id: format!("line:{n}").into(),
             kind,
             digests,
+            perceptual: None,
             size: None,
             category: None,
             series: None,
