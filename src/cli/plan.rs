@@ -1,0 +1,130 @@
+//! From arguments and case file to a plan; the machine is looked at here, once.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
+
+use super::case::{self, CaseEvidence, CaseFile};
+use super::opts::{CaseOpts, ScanOpts};
+use crate::digest::Selection;
+use crate::hashset::{ListAlgorithm, ListOptions, Scheme, SetKind};
+use crate::scan::{CasePlan, ScanPlan, SourcePlan};
+
+/// Fills what the user left open. Every error here is a usage error: nothing was touched.
+pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<ScanPlan> {
+    let mut file = match &opts.case.case_file {
+        Some(path) => case::read(path)?,
+        None => CaseFile::default(),
+    };
+    let out = opts.out.clone().or_else(|| file.out.take());
+    let digests = opts.digests.as_ref().or(file.digests.as_ref());
+    Ok(ScanPlan {
+        sources: sources(opts, std::mem::take(&mut file.evidence))?,
+        out: out.context("--out is missing: name the folder for the report")?,
+        lists: lists(opts, &file)?,
+        digests: digests.map_or(Ok(Selection::ALL), |list| selection(list))?,
+        threads: opts.threads.or(file.threads).unwrap_or_else(cores),
+        accept_alteration: stated("--accept-alteration", &opts.accept_alteration, &file.accept_alteration)?,
+        read_links: opts.read_links || file.read_links,
+        sign: opts.sign.clone().or_else(|| file.sign.take()),
+        case: facts(&opts.case, file),
+        arguments,
+    })
+}
+
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn selection(list: &str) -> anyhow::Result<Selection> {
+    Selection::parse(list).map_err(|word| {
+        anyhow::anyhow!("--digests: {word:?} is none of md5, sha1, sha256, blake3")
+    })
+}
+
+/// An option whose text must say something where it is given at all.
+fn stated(
+    name: &str,
+    typed: &Option<String>,
+    filed: &Option<String>,
+) -> anyhow::Result<Option<String>> {
+    let text = typed.as_ref().or(filed.as_ref());
+    ensure!(text.is_none_or(|text| !text.trim().is_empty()), "{name} needs a text");
+    Ok(text.cloned())
+}
+
+fn facts(typed: &CaseOpts, file: CaseFile) -> CasePlan {
+    let or = |typed: &Option<String>, filed| typed.clone().or(filed).unwrap_or_default();
+    CasePlan {
+        case_number: or(&typed.number, file.case),
+        lab_ref: or(&typed.lab_ref, file.lab_ref),
+        examiner: or(&typed.examiner, file.examiner),
+        organisation: or(&typed.organisation, file.organisation),
+        authority: or(&typed.authority, file.authority),
+    }
+}
+
+fn sources(opts: &ScanOpts, filed: Vec<CaseEvidence>) -> anyhow::Result<Vec<SourcePlan>> {
+    let typed = &opts.evidence;
+    if !typed.is_empty() && !filed.is_empty() {
+        bail!("the case file and the command line both name evidence: name it in one place");
+    }
+    ensure!(!typed.is_empty() || !filed.is_empty(), "no evidence is named");
+    let exhibits = &opts.case.exhibit;
+    ensure!(
+        exhibits.is_empty() || exhibits.len() == typed.len(),
+        "--exhibit is given {} times for {} evidence items: give it once for each, in order",
+        exhibits.len(),
+        typed.len()
+    );
+    let from_typed = typed.iter().enumerate().map(|(n, path)| SourcePlan {
+        path: path.clone(),
+        exhibit: exhibits.get(n).cloned(),
+        write_blocker: None,
+        device_clock_offset: None,
+    });
+    let from_file = filed.into_iter().map(|evidence| SourcePlan {
+        path: evidence.path,
+        exhibit: evidence.exhibit,
+        write_blocker: evidence.write_blocker,
+        device_clock_offset: evidence.device_clock_offset,
+    });
+    Ok(from_typed.chain(from_file).collect())
+}
+
+fn lists(opts: &ScanOpts, file: &CaseFile) -> anyhow::Result<Vec<ListOptions>> {
+    let scheme = opts.scheme.as_ref().or(file.scheme.as_ref());
+    let scheme = scheme.map(|scheme| Scheme::read(scheme).map(Arc::new)).transpose()?;
+    let algorithm = opts.algorithm.as_ref().or(file.algorithm.as_ref());
+    let algorithm = algorithm.map(|word| list_algorithm(word)).transpose()?;
+    let accept_polarity = opts.accept_polarity || file.accept_polarity;
+    let list = |kind, path: &PathBuf| ListOptions {
+        path: path.clone(),
+        kind,
+        algorithm,
+        scheme: scheme.clone(),
+        accept_polarity,
+    };
+    let of = |kind, typed: &[PathBuf], filed: &[PathBuf]| -> Vec<ListOptions> {
+        typed.iter().chain(filed).map(|path| list(kind, path)).collect()
+    };
+    Ok([
+        of(SetKind::Alert, &opts.alert, &file.alert),
+        of(SetKind::Ignore, &opts.ignore, &file.ignore),
+        of(SetKind::Info, &opts.info, &file.info),
+    ]
+    .concat())
+}
+
+/// Reads the word of `--algorithm`.
+pub(super) fn list_algorithm(word: &str) -> anyhow::Result<ListAlgorithm> {
+    ListAlgorithm::from_word(word)
+        .with_context(|| format!("--algorithm: {word:?} is none of md5, sha1, sha256, blake3, pdq"))
+}
+
+/// The path as one inert line.
+pub(super) fn shown(path: &Path) -> String {
+    crate::item::escape::cell(path.as_os_str().as_encoded_bytes())
+}
