@@ -1,0 +1,97 @@
+//! The program and the machine it runs on, for the run record. Looked at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use crate::digest::{Algorithm, Digest, Hasher, Selection};
+use crate::report::{Host, Tool};
+
+/// What the record says of the program.
+pub(super) fn tool() -> Tool {
+    Tool {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: env!("ASSAY_COMMIT").to_owned(),
+        binary_sha256: file_sha256(Path::new("/proc/self/exe")).unwrap_or_else(unknown),
+        build: env!("ASSAY_BUILD").to_owned(),
+        lock_sha256: sha256(include_bytes!("../../Cargo.lock")),
+        kernels: BTreeMap::from([("digest".to_owned(), "portable".to_owned())]),
+        sandbox: "none: pictures are decoded in the main process".to_owned(),
+        decoders: BTreeMap::new(),
+        known_answers: known_answers(),
+    }
+}
+
+/// What the record says of the machine.
+pub(super) fn host() -> Host {
+    let uname = rustix::system::uname();
+    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let uid = rustix::process::geteuid().as_raw();
+    Host {
+        name: text(uname.nodename()),
+        os: format!("{} {}", text(uname.sysname()), text(uname.release())),
+        user: format!("{} (uid {uid})", user.unwrap_or_else(unknown)),
+        clock: clock(),
+        utc_offset: said_by("date", &["+%:z"]).unwrap_or_else(unknown),
+    }
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+fn clock() -> String {
+    match said_by("timedatectl", &["show", "-p", "NTPSynchronized", "--value"]).as_deref() {
+        Some("yes") => "kept by a time service".to_owned(),
+        Some("no") => "not kept by a time service".to_owned(),
+        _ => unknown(),
+    }
+}
+
+/// What a program of the system prints; `None` where it is not there or fails.
+fn said_by(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let mut hasher = Hasher::new(Selection::only(Algorithm::Sha256));
+    hasher.update(bytes);
+    hasher.finish().get(Algorithm::Sha256).as_ref().map(Digest::to_string).unwrap_or_default()
+}
+
+fn file_sha256(path: &Path) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the program's own file, not evidence")]
+    std::fs::read(path).ok().map(|bytes| sha256(&bytes))
+}
+
+/// The control computation: each digest of `abc` against its published value.
+fn known_answers() -> BTreeMap<String, bool> {
+    const ABC: [(Algorithm, &str); 4] = [
+        (Algorithm::Md5, "900150983cd24fb0d6963f7d28e17f72"),
+        (Algorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+        (Algorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (Algorithm::Blake3, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"),
+    ];
+    let mut hasher = Hasher::new(Selection::ALL);
+    hasher.update(b"abc");
+    let digests = hasher.finish();
+    let check = |(algorithm, published): (Algorithm, &str)| {
+        let good = digests.get(algorithm).is_some_and(|digest| digest.to_string() == published);
+        (format!("{algorithm} of abc"), good)
+    };
+    ABC.into_iter().map(check).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_control_computation_gives_the_published_values() {
+        assert!(known_answers().values().all(|good| *good), "{:?}", known_answers());
+    }
+}
