@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod hashset;
 pub mod item;
 pub mod matching;
+pub mod output;
 pub mod problem;
 pub mod report;
 pub mod sys;

@@ -1,0 +1,100 @@
+//! What a scan writes of one object, as soon as the object is done.
+
+use crate::digest::{Digests, LowInformation};
+use crate::item::{ItemMeta, OrderKey, Status};
+use crate::matching::{Disposition, Finding};
+use crate::problem::{Code, Problem};
+use crate::report::ReportError;
+
+/// One object: the source of its row in files.csv, of its findings and of its problems.
+///
+/// It holds bytes and facts, not cells: escaping is the work of the tables.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Record {
+    /// Where its row stands. It stays the first field: the sort reads it alone.
+    pub key: OrderKey,
+    /// The key of the object it lies in, where that object has a row.
+    pub parent: Option<OrderKey>,
+    /// Number of the evidence item, from 1.
+    pub evidence: u32,
+    /// [`crate::item::ObjectPath::text`]: already inert.
+    pub path: String,
+    /// Its name as the evidence has it.
+    pub file_name: Vec<u8>,
+    /// What is known of it beside its content.
+    pub meta: ItemMeta,
+    /// What its content is.
+    pub detected_type: Option<String>,
+    /// True where the content is not what the name's extension says.
+    pub type_mismatch: Option<bool>,
+    /// Digests of its whole content; none where it was not read whole.
+    pub digests: Digests,
+    /// Where it is a picture.
+    pub pictures: Option<PictureFacts>,
+    /// What became of it.
+    pub status: Status,
+    /// Why, where it was not hashed.
+    pub reason: Option<Code>,
+    /// Number of bytes read and hashed.
+    pub bytes_hashed: u64,
+    /// Set where its content says next to nothing.
+    pub low_information: Option<LowInformation>,
+    /// Its agreements with entries.
+    pub findings: Vec<Finding>,
+    /// What it is by its findings.
+    pub disposition: Disposition,
+    /// What went wrong, in the order it was met.
+    pub problems: Vec<Problem>,
+}
+
+/// What decoding a picture gave. Hashes are hex, empty where not computed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PictureFacts {
+    /// PDQ, 64 hex digits.
+    pub pdq: String,
+    /// PDQ of the 512-pixel nearest-neighbour reduction, 64 hex digits.
+    pub pdq_nn512: String,
+    /// Quality of `pdq`, 0 to 100.
+    pub pdq_quality: Option<u8>,
+    /// pHash, 16 hex digits.
+    pub phash: String,
+    /// dHash, 16 hex digits.
+    pub dhash: String,
+    /// aHash, 16 hex digits.
+    pub ahash: String,
+    /// Width in pixels.
+    pub width: Option<u32>,
+    /// Height in pixels.
+    pub height: Option<u32>,
+    /// `ok`, `partial`, `damaged`, `unsupported`, `crashed`, `timeout`, `memory` or `too_large`.
+    pub media_status: String,
+    /// What the decoder said.
+    pub media_detail: String,
+}
+
+impl Record {
+    /// Appends the record as it stands in a journal frame.
+    ///
+    /// # Errors
+    /// [`ReportError::Encode`].
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), ReportError> {
+        *out = postcard::to_extend(self, std::mem::take(out)).map_err(ReportError::Encode)?;
+        Ok(())
+    }
+
+    /// Reads a record back.
+    ///
+    /// # Errors
+    /// [`ReportError::Decode`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, ReportError> {
+        postcard::from_bytes(bytes).map_err(ReportError::Decode)
+    }
+
+    /// The order key of an encoded record.
+    ///
+    /// # Errors
+    /// [`ReportError::Decode`].
+    pub fn key_of(bytes: &[u8]) -> Result<OrderKey, ReportError> {
+        postcard::take_from_bytes(bytes).map(|(key, _)| key).map_err(ReportError::Decode)
+    }
+}

@@ -1,0 +1,179 @@
+//! What the summary counts, gathered while the rows are written, in bounded memory.
+
+use crate::item::{AllocStatus, ObjectKind, Status};
+use crate::matching::{Disposition, MatchKind};
+use crate::problem::Code;
+use crate::report::{Balance, Record, Seen};
+use std::collections::BTreeMap;
+
+/// Groups are made of words of the sets, so their number has a bound of its own; what comes after
+/// it is counted together.
+const MAX_GROUPS: usize = 4096;
+/// Bound on the words of detected types.
+const MAX_WORDS: usize = 1024;
+
+/// What hits are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Group {
+    /// Every exact alert.
+    Alert,
+    /// Near an alert entry, equal to none.
+    Near,
+    /// Findings of one kind with one set.
+    Set(u32, MatchKind),
+    /// Exact findings with one category: scheme, code, label.
+    Category(String, String, String),
+    /// Exact alerts by allocation.
+    Alloc(AllocStatus),
+    /// Exact alerts by kind of object.
+    Kind(ObjectKind),
+    /// Past the bound of groups.
+    Other,
+}
+
+/// The objects of a group. Those of low information are counted apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    /// Objects.
+    pub(super) instances: u64,
+    /// Different strongest digests among them.
+    pub(super) unique: u64,
+    /// Objects whose content says next to nothing.
+    pub(super) low: u64,
+    last: u64,
+}
+
+/// All counts of a report.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) statuses: BTreeMap<Status, u64>,
+    pub(super) reasons: BTreeMap<(Status, Option<Code>), u64>,
+    pub(super) problems: BTreeMap<Code, u64>,
+    pub(super) dispositions: BTreeMap<Disposition, u64>,
+    pub(super) media: BTreeMap<String, u64>,
+    pub(super) types: BTreeMap<String, u64>,
+    pub(super) bytes_hashed: u64,
+    pub(super) conflicts: u64,
+    pub(super) weak: u64,
+    numbers: BTreeMap<Group, u32>,
+    counts: Vec<Count>,
+}
+
+impl Tally {
+    /// Counts an object. Returns the numbers of the groups in which its digest is to be counted,
+    /// each four bytes.
+    pub(super) fn add(&mut self, record: &Record) -> Vec<u8> {
+        *self.statuses.entry(record.status).or_default() += 1;
+        if record.status != Status::Hashed {
+            *self.reasons.entry((record.status, record.reason)).or_default() += 1;
+        }
+        *self.dispositions.entry(record.disposition).or_default() += 1;
+        self.bytes_hashed = self.bytes_hashed.saturating_add(record.bytes_hashed);
+        for problem in &record.problems {
+            *self.problems.entry(problem.code).or_default() += 1;
+        }
+        match &record.pictures {
+            Some(picture) => word(&mut self.media, &picture.media_status),
+            None => word(&mut self.types, record.detected_type.as_deref().unwrap_or_default()),
+        }
+        let mut groups = groups(record);
+        groups.sort_unstable();
+        groups.dedup();
+        let mut numbers = Vec::new();
+        for group in groups {
+            let number = self.number(group);
+            let Some(count) = usize::try_from(number).ok().and_then(|at| self.counts.get_mut(at))
+            else {
+                continue;
+            };
+            if record.low_information.is_some() {
+                count.low += 1;
+            } else {
+                count.instances += 1;
+                numbers.extend_from_slice(&number.to_le_bytes());
+            }
+        }
+        let has = |kind| record.findings.iter().any(|finding| finding.kind == kind);
+        self.conflicts += u64::from(has(MatchKind::DigestConflict));
+        let mut exact = record.findings.iter().filter(|f| f.kind == MatchKind::Exact).peekable();
+        self.weak += u64::from(exact.peek().is_some() && exact.all(|finding| finding.weak));
+        numbers
+    }
+
+    /// Counts a digest once in each group, however often it comes; `digest` numbers it from 1.
+    pub(super) fn add_unique(&mut self, digest: u64, numbers: &[u8]) {
+        for number in numbers.as_chunks::<4>().0 {
+            let at = usize::try_from(u32::from_le_bytes(*number)).ok();
+            if let Some(count) = at.and_then(|at| self.counts.get_mut(at))
+                && count.last != digest
+            {
+                count.last = digest;
+                count.unique += 1;
+            }
+        }
+    }
+
+    /// The groups and their counts, in the order of the summary.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&Group, Count)> {
+        self.numbers.iter().map(|(group, number)| {
+            let at = usize::try_from(*number).ok();
+            (group, at.and_then(|at| self.counts.get(at)).copied().unwrap_or_default())
+        })
+    }
+
+    /// The sums, with what the walker counted.
+    pub(super) fn balance(&self, seen: Seen) -> Balance {
+        let of = |status| self.statuses.get(&status).copied().unwrap_or(0);
+        Balance {
+            seen: seen.objects,
+            hashed: of(Status::Hashed),
+            partial: of(Status::Partial),
+            unread: of(Status::Unread),
+            skipped: of(Status::Skipped),
+            special: of(Status::Special),
+            directories: seen.directories,
+            holds: self.statuses.values().sum::<u64>() == seen.objects,
+        }
+    }
+
+    fn number(&mut self, group: Group) -> u32 {
+        let full = self.numbers.len() >= MAX_GROUPS && !self.numbers.contains_key(&group);
+        let counts = &mut self.counts;
+        *self.numbers.entry(if full { Group::Other } else { group }).or_insert_with(|| {
+            counts.push(Count::default());
+            u32::try_from(counts.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+}
+
+/// The groups an object belongs to.
+fn groups(record: &Record) -> Vec<Group> {
+    let mut groups = Vec::new();
+    match record.disposition {
+        Disposition::Alert => groups.extend([
+            Group::Alert,
+            Group::Alloc(record.meta.alloc),
+            Group::Kind(record.meta.kind),
+        ]),
+        Disposition::Near => groups.push(Group::Near),
+        Disposition::Info | Disposition::Ignore | Disposition::None => {}
+    }
+    for finding in &record.findings {
+        groups.push(Group::Set(finding.set, finding.kind));
+        if let (MatchKind::Exact, Some(category)) = (finding.kind, &finding.category) {
+            let (scheme, code) = (category.scheme.clone(), category.code.clone());
+            groups.push(Group::Category(scheme, code, category.label.clone()));
+        }
+    }
+    groups
+}
+
+/// Counts a word, or "other" where there are too many.
+fn word(words: &mut BTreeMap<String, u64>, word: &str) {
+    if let Some(count) = words.get_mut(word) {
+        *count += 1;
+    } else {
+        let word = if words.len() < MAX_WORDS { word } else { "other" };
+        *words.entry(word.to_owned()).or_default() += 1;
+    }
+}
