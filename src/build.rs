@@ -21,7 +21,7 @@ fn main() {
         variable("CARGO_CFG_TARGET_FEATURE"),
         variable("CARGO_ENCODED_RUSTFLAGS").replace('\u{1f}', " "),
     );
-    for watched in ["src/build.rs", "Cargo.lock", ".git/HEAD", ".git/index"] {
+    for watched in ["src/build.rs", "Cargo.lock", ".git/logs/HEAD"] {
         if Path::new(watched).exists() {
             println!("cargo::rerun-if-changed={watched}");
         }

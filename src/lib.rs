@@ -13,4 +13,5 @@ pub mod matching;
 pub mod output;
 pub mod problem;
 pub mod report;
+pub mod scan;
 pub mod sys;

@@ -1,3 +1,7 @@
 //! The `assay` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(assay::cli::main())
+}

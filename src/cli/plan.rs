@@ -7,10 +7,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail, ensure};
 
 use super::case::{self, CaseEvidence, CaseFile};
+use super::machine;
 use super::opts::{CaseOpts, ScanOpts};
 use crate::digest::Selection;
 use crate::hashset::{ListAlgorithm, ListOptions, Scheme, SetKind};
-use crate::scan::{CasePlan, ScanPlan, SourcePlan};
+use crate::output::Faults;
+use crate::report::Case;
+use crate::scan::{ScanPlan, SourcePlan};
+use crate::sys::Kernel;
 
 /// Fills what the user left open. Every error here is a usage error: nothing was touched.
 pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<ScanPlan> {
@@ -31,6 +35,10 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<Sc
         sign: opts.sign.clone().or_else(|| file.sign.take()),
         case: facts(&opts.case, file),
         arguments,
+        tool: machine::tool(),
+        host: machine::host(),
+        kernel: Kernel::default(),
+        output_faults: Faults::default(),
     })
 }
 
@@ -55,9 +63,9 @@ fn stated(
     Ok(text.cloned())
 }
 
-fn facts(typed: &CaseOpts, file: CaseFile) -> CasePlan {
+fn facts(typed: &CaseOpts, file: CaseFile) -> Case {
     let or = |typed: &Option<String>, filed| typed.clone().or(filed).unwrap_or_default();
-    CasePlan {
+    Case {
         case_number: or(&typed.number, file.case),
         lab_ref: or(&typed.lab_ref, file.lab_ref),
         examiner: or(&typed.examiner, file.examiner),

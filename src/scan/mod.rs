@@ -9,10 +9,11 @@ mod links;
 mod object;
 mod pipeline;
 mod plan;
+mod record;
 mod run;
 
-pub use plan::{CasePlan, ScanPlan, SourcePlan};
-pub use run::{Outcome, ScanError, ScanSummary, run};
+pub use plan::{ScanPlan, SourcePlan};
+pub use run::{Follow, Outcome, ScanError, ScanSummary, run};
 
 use std::sync::atomic::AtomicU64;
 

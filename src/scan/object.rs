@@ -2,11 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::Counters;
 use super::content::{self, Content};
 use super::links::{Claim, Links};
-use super::Counters;
 use crate::digest::{Digests, Selection};
-use crate::item::{Contents, Examined, Item, ItemMeta, ObjectKind, ObjectPath, OrderKey, Status, Stream};
+use crate::item::{
+    Contents, Examined, Item, ItemMeta, ObjectKind, ObjectPath, OrderKey, Status, Stream,
+};
 use crate::matching::{Disposition, Finding, Index, MatchKind};
 use crate::problem::{Code, Problem, Stage};
 use crate::report::Record;
@@ -42,7 +44,9 @@ impl Worker<'_> {
         let Examined { meta, contents } = found.examine();
         let object = Object { evidence, path, key, meta };
         match contents {
-            Contents::Nothing { status, problem } => emit(self.without_content(object, status, problem)),
+            Contents::Nothing { status, problem } => {
+                emit(self.without_content(object, status, problem))
+            }
             Contents::Stream(stream) => self.with_content(object, stream, emit),
         }
     }
@@ -80,14 +84,15 @@ impl Worker<'_> {
     }
 
     fn record(&self, object: Object, content: Content) -> Record {
-        let Content { digests, bytes_hashed, low_information, status, reason, mut problems } = content;
+        let Content { digests, bytes_hashed, low_information, status, reason, mut problems } =
+            content;
         let findings = self.shared.index.look_up(&digests, bytes_hashed);
         problems.extend(findings.iter().filter_map(conflict));
         self.count(status, &findings);
         Record {
             status,
             reason,
-            bytes_hashed: Some(bytes_hashed),
+            bytes_hashed,
             low_information,
             digests,
             disposition: Disposition::of(&findings),
@@ -146,7 +151,7 @@ fn blank(object: Object) -> Record {
         pictures: None,
         status: Status::Unread,
         reason: None,
-        bytes_hashed: None,
+        bytes_hashed: 0,
         low_information: None,
         findings: Vec::new(),
         disposition: Disposition::None,

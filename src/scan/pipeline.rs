@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::content::BUFFER_BYTES;
 use super::object::{Shared, Worker, failed};
-use crate::evidence::folder::{self, Root, WalkSummary};
+use crate::evidence::folder::{Folder, WalkSummary};
 use crate::item::Item;
 use crate::report::Record;
 
@@ -31,7 +31,7 @@ type Listed = (u32, Item);
 /// # Errors
 /// The first error of `write`; the run is cancelled by it.
 pub(super) fn run<E: Send>(
-    roots: &[Root],
+    roots: &[Folder],
     threads: usize,
     shared: &Shared<'_>,
     write: &mut dyn FnMut(Record) -> Result<(), E>,
@@ -59,7 +59,7 @@ pub(super) fn run<E: Send>(
     })
 }
 
-fn walk(roots: &[Root], shared: &Shared<'_>, items: &Sender<Listed>) -> Vec<WalkSummary> {
+fn walk(roots: &[Folder], shared: &Shared<'_>, items: &Sender<Listed>) -> Vec<WalkSummary> {
     let mut summaries = Vec::new();
     for (number, root) in (1..).zip(roots) {
         if shared.cancel.load(Ordering::Relaxed) {
@@ -72,7 +72,7 @@ fn walk(roots: &[Root], shared: &Shared<'_>, items: &Sender<Listed>) -> Vec<Walk
                 Err(_) => ControlFlow::Break(()),
             }
         };
-        summaries.push(folder::walk(root, shared.cancel, &mut emit));
+        summaries.push(root.walk(number, shared.cancel, &mut emit));
     }
     summaries
 }

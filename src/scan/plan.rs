@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use crate::digest::Selection;
 use crate::hashset::ListOptions;
+use crate::output::Faults;
+use crate::report::{Case, Host, Tool};
+use crate::sys::Kernel;
 
 /// One evidence item and what the examiner says of it.
 #[derive(Debug, Clone)]
@@ -19,21 +22,6 @@ pub struct SourcePlan {
     pub device_clock_offset: Option<String>,
 }
 
-/// What the report says of the case.
-#[derive(Debug, Clone, Default)]
-pub struct CasePlan {
-    /// Case number.
-    pub case_number: String,
-    /// Laboratory reference.
-    pub lab_ref: String,
-    /// Who examines.
-    pub examiner: String,
-    /// For which organisation.
-    pub organisation: String,
-    /// On which authority.
-    pub authority: String,
-}
-
 /// A complete plan of one run. The machine has been looked at; nothing is left open.
 #[derive(Debug, Clone)]
 pub struct ScanPlan {
@@ -44,7 +32,7 @@ pub struct ScanPlan {
     /// The lists, in the order of the report.
     pub lists: Vec<ListOptions>,
     /// What is said of the case.
-    pub case: CasePlan,
+    pub case: Case,
     /// Digests to compute.
     pub digests: Selection,
     /// Threads that read and hash.
@@ -57,4 +45,12 @@ pub struct ScanPlan {
     pub sign: Option<PathBuf>,
     /// The arguments as typed, for the record.
     pub arguments: Vec<String>,
+    /// The program, for the record.
+    pub tool: Tool,
+    /// The machine, for the record.
+    pub host: Host,
+    /// The way to evidence; tests put a seam in.
+    pub kernel: Kernel,
+    /// What goes wrong with the output; nothing outside tests.
+    pub output_faults: Faults,
 }

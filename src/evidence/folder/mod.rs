@@ -179,6 +179,17 @@ impl Folder {
         &self.0.fs_type
     }
 
+    /// What tells this folder from others wherever it is mounted: file system and number of the
+    /// root.
+    pub fn identity(&self) -> String {
+        format!("{} ino:{}", self.0.fs_type, self.0.stat.inode)
+    }
+
+    /// What tells this folder from others on this machine, until its device is taken away.
+    pub fn place(&self) -> String {
+        format!("device {} inode {}", self.0.stat.device, self.0.stat.inode)
+    }
+
     /// True where the mount of the root is read-only.
     pub fn is_read_only(&self) -> bool {
         self.0.read_only

@@ -1,0 +1,89 @@
+//! What a run says of itself in `run.json`, and what must be equal for a run to be taken up again.
+
+use std::path::Path;
+
+use super::content::BUFFER_BYTES;
+use super::{ScanPlan, SourcePlan};
+use crate::digest::{Algorithm, Digest, Hasher, Selection};
+use crate::evidence::folder::Folder;
+use crate::item::escape;
+use crate::matching::Index;
+use crate::report::{RunManifest, SetRecord, Source, SourceVerdict};
+
+/// The record of a run that is about to begin.
+pub(super) fn manifest(plan: &ScanPlan, index: &Index, folders: &[Folder]) -> RunManifest {
+    let mut run = RunManifest::new(plan.tool.clone(), plan.case.clone(), plan.host.clone());
+    run.arguments.clone_from(&plan.arguments);
+    let settings = [
+        ("digests", plan.digests.to_string()),
+        ("threads", plan.threads.to_string()),
+        ("read_links", plan.read_links.to_string()),
+    ];
+    run.settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
+    run.limits = [("read_bytes".to_owned(), u64::try_from(BUFFER_BYTES).unwrap_or(0))].into();
+    let sources = (1_u32..).zip(&plan.sources).zip(folders);
+    run.sources =
+        sources.map(|((n, source), folder)| self::source(plan, n, source, folder)).collect();
+    let sets = index.sets().iter().enumerate();
+    run.sets = sets
+        .map(|(n, set)| SetRecord {
+            info: set.info.clone(),
+            counts: set.counts,
+            incomparable: index.incomparable(n, plan.digests),
+        })
+        .collect();
+    run
+}
+
+fn source(plan: &ScanPlan, number: u32, source: &SourcePlan, folder: &Folder) -> Source {
+    let facts = [
+        ("fs_type", folder.fs_type().to_owned()),
+        ("mounted_read_only", folder.is_read_only().to_string()),
+        ("access", folder.access().to_string()),
+    ];
+    Source {
+        evidence_id: format!("E{number}"),
+        exhibit_ref: source.exhibit.clone().unwrap_or_default(),
+        path: shown(&source.path),
+        format: "folder".to_owned(),
+        identity: folder.identity(),
+        facts: facts.map(|(name, value)| (name.to_owned(), value)).into(),
+        write_blocker: source.write_blocker.clone().unwrap_or_default(),
+        device_clock_offset: source.device_clock_offset.clone().unwrap_or_default(),
+        image_digests: std::collections::BTreeMap::new(),
+        verdict: SourceVerdict::NoneSupplied,
+        alteration_accepted: plan.accept_alteration.clone().unwrap_or_default(),
+    }
+}
+
+/// Everything that decides what the tables hold, as one text: two runs may be joined where it is
+/// equal.
+pub(super) fn identity(plan: &ScanPlan, run: &RunManifest, folders: &[Folder]) -> String {
+    let mut lines = vec![
+        format!("schema {}", run.schema),
+        format!("tool {} {}", run.tool.version, run.tool.commit),
+        format!("digests {}", plan.digests),
+        format!("read_links {}", plan.read_links),
+    ];
+    for (source, folder) in run.sources.iter().zip(folders) {
+        let Source { evidence_id, path, identity, exhibit_ref, .. } = source;
+        let place = folder.place();
+        lines.push(format!("source {evidence_id} {path} {identity} {place} {exhibit_ref}"));
+    }
+    for set in &run.sets {
+        lines.push(format!("set {} {} {}", set.info.kind, set.info.name, set.info.sha256));
+    }
+    lines.push(format!("case {}", sha256(format!("{:?}", plan.case).as_bytes())));
+    lines.join("\n")
+}
+
+/// A path as one inert line.
+pub(super) fn shown(path: &Path) -> String {
+    escape::cell(path.as_os_str().as_encoded_bytes())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let mut hasher = Hasher::new(Selection::only(Algorithm::Sha256));
+    hasher.update(bytes);
+    hasher.finish().get(Algorithm::Sha256).as_ref().map(Digest::to_string).unwrap_or_default()
+}
