@@ -14,10 +14,12 @@ mod manifest;
 mod record;
 mod run;
 pub mod schema;
+pub mod sign;
 pub mod sort;
 mod summary;
 mod tables;
 mod tally;
+pub mod verify;
 
 pub use build::{Built, Handover, Seen, SignatureHook, build, build_interrupted};
 pub use chain::Chain;
