@@ -7,3 +7,4 @@ mod folder;
 mod layers;
 mod support;
 mod tree;
+mod verify;

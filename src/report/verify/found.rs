@@ -65,9 +65,11 @@ impl Found {
         self.between.push(file, record, detail.into());
     }
 
-    /// Whether any row or the whole of `file` has been named.
+    /// Whether `file` is named, by itself, or a row of it beside another table.
     pub(super) fn names(&self, file: &str) -> bool {
-        self.own.per_file.contains_key(file) || self.between.per_file.contains_key(file)
+        let between = &self.between.differences;
+        self.own.per_file.contains_key(file)
+            || between.iter().any(|told| told.file == file && told.record.is_some())
     }
 
     /// All that are told, and how many there are in all.

@@ -14,7 +14,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 /// The longest line that is taken apart.
 const LONGEST_LINE: u64 = 64 << 20;
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 64 << 10;
 
 /// The cells of one row.
 #[derive(Default)]
