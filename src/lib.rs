@@ -5,6 +5,7 @@
 //! the map of the modules and the rules they keep; `tests/it/layers.rs` holds them to it.
 
 pub mod bytes;
+pub mod cli;
 pub mod digest;
 pub mod evidence;
 pub mod hashset;

@@ -54,8 +54,9 @@ pub(super) struct CaseEvidence {
 /// Reads a case file.
 pub(super) fn read(path: &Path) -> anyhow::Result<CaseFile> {
     #[expect(clippy::disallowed_methods, reason = "the examiner's own file, not evidence")]
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| anyhow::anyhow!("cannot read the case file {}: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        anyhow::anyhow!("cannot read the case file {}: {error}", path.display())
+    })?;
     toml::from_str(&text)
         .map_err(|error| anyhow::anyhow!("the case file {} is not usable: {error}", path.display()))
 }

@@ -28,9 +28,14 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<Sc
         sources: sources(opts, std::mem::take(&mut file.evidence))?,
         out: out.context("--out is missing: name the folder for the report")?,
         lists: lists(opts, &file)?,
+        scheme: opts.scheme.clone().or_else(|| file.scheme.clone()),
         digests: digests.map_or(Ok(Selection::ALL), |list| selection(list))?,
         threads: opts.threads.or(file.threads).unwrap_or_else(cores),
-        accept_alteration: stated("--accept-alteration", &opts.accept_alteration, &file.accept_alteration)?,
+        accept_alteration: stated(
+            "--accept-alteration",
+            &opts.accept_alteration,
+            &file.accept_alteration,
+        )?,
         read_links: opts.read_links || file.read_links,
         sign: opts.sign.clone().or_else(|| file.sign.take()),
         case: facts(&opts.case, file),
@@ -47,9 +52,8 @@ fn cores() -> NonZeroUsize {
 }
 
 fn selection(list: &str) -> anyhow::Result<Selection> {
-    Selection::parse(list).map_err(|word| {
-        anyhow::anyhow!("--digests: {word:?} is none of md5, sha1, sha256, blake3")
-    })
+    Selection::parse(list)
+        .map_err(|word| anyhow::anyhow!("--digests: {word:?} is none of md5, sha1, sha256, blake3"))
 }
 
 /// An option whose text must say something where it is given at all.

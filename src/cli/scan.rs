@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use super::chain;
 use super::exit::Exit;
 use super::opts::ScanOpts;
 use super::plan::{plan, shown};
 use super::terminal::Terminal;
-use super::chain;
 use crate::matching::Disposition;
-use crate::report::{Record, SignatureHook, sign};
+use crate::report::sign::SigningKey;
+use crate::report::{Record, SignatureHook};
 use crate::scan::{Counters, Follow, Outcome, ScanError, ScanPlan, ScanSummary, run};
 
 /// Scans and gives the exit code.
@@ -26,7 +27,9 @@ pub(super) fn scan(opts: &ScanOpts, terminal: &Terminal) -> Exit {
             return Exit::Usage;
         }
     };
-    let key = match plan.sign.as_deref().map(sign::SecretKey::read).transpose() {
+    let password = std::env::var("ASSAY_SIGN_PASSWORD").ok();
+    let key = plan.sign.as_deref().map(|path| SigningKey::read(path, password.as_deref()));
+    let key = match key.transpose() {
         Ok(key) => key,
         Err(error) => {
             terminal.error(&chain(&error));
@@ -40,8 +43,13 @@ pub(super) fn scan(opts: &ScanOpts, terminal: &Terminal) -> Exit {
             return Exit::Failed;
         }
     };
-    let signer = key.as_ref().map(|key| |manifest: &[u8]| key.sign(manifest));
-    let signer = signer.as_ref().map(|signer| signer as SignatureHook<'_>);
+    let signer = key.as_ref().map(|key| {
+        move |manifest: &[u8]| {
+            let mut text = Vec::new();
+            key.sign(manifest, &mut text).map(|()| text).map_err(|error| chain(&error))
+        }
+    });
+    let signer = signer.as_ref().map(|signer| -> SignatureHook<'_> { signer });
     match follow(&plan, terminal, &cancel, signer) {
         Ok(summary) => tell(&plan, &summary, terminal, opts.exit_code_hits),
         Err(error) => {
@@ -76,7 +84,9 @@ fn follow(
     let counters = Counters::default();
     let finished = AtomicBool::new(false);
     let mut tell = |record: &Record| hit(record, terminal);
-    terminal.event(&json!({ "event": "start", "out": shown(&plan.out) })).map_err(ScanError::Follower)?;
+    terminal
+        .event(&json!({ "event": "start", "out": shown(&plan.out) }))
+        .map_err(ScanError::Follower)?;
     std::thread::scope(|scope| {
         let watcher = scope.spawn(|| terminal.follow(&counters, &finished));
         let follow = Follow { counters: &counters, cancel, record: &mut tell };

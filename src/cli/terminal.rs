@@ -69,8 +69,11 @@ impl Terminal {
     /// Shows progress until `finished` is set.
     pub(super) fn follow(&self, counters: &Counters, finished: &AtomicBool) {
         let bar = if self.bar { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        let template =
-            if self.color { "{spinner:.cyan} {elapsed} {msg}" } else { "{spinner} {elapsed} {msg}" };
+        let template = if self.color {
+            "{spinner:.cyan} {elapsed} {msg}"
+        } else {
+            "{spinner} {elapsed} {msg}"
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }

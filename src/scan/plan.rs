@@ -31,6 +31,8 @@ pub struct ScanPlan {
     pub out: PathBuf,
     /// The lists, in the order of the report.
     pub lists: Vec<ListOptions>,
+    /// The scheme as typed, for the record.
+    pub scheme: Option<String>,
     /// What is said of the case.
     pub case: Case,
     /// Digests to compute.

@@ -14,7 +14,10 @@ use crate::report::{RunManifest, SetRecord, Source, SourceVerdict};
 pub(super) fn manifest(plan: &ScanPlan, index: &Index, folders: &[Folder]) -> RunManifest {
     let mut run = RunManifest::new(plan.tool.clone(), plan.case.clone(), plan.host.clone());
     run.arguments.clone_from(&plan.arguments);
+    let algorithm = plan.lists.iter().find_map(|list| list.algorithm);
     let settings = [
+        ("algorithm", algorithm.map(|algorithm| algorithm.to_string()).unwrap_or_default()),
+        ("scheme", plan.scheme.clone().unwrap_or_default()),
         ("digests", plan.digests.to_string()),
         ("threads", plan.threads.to_string()),
         ("read_links", plan.read_links.to_string()),
