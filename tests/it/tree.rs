@@ -3,8 +3,6 @@
 //! `std::fs::remove_dir_all` runs out of descriptors at ten thousand levels, so [`Tree`] removes
 //! itself by lifting every folder to the top first.
 
-#![allow(clippy::disallowed_methods, reason = "tests make and remove their own trees")]
-
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -89,9 +87,7 @@ impl Tree {
         };
         make("fifo", FileType::Fifo, 0).unwrap();
         drop(std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap());
-        if is_root() {
-            make("device", FileType::CharacterDevice, rustix::fs::makedev(1, 5)).unwrap();
-        }
+        let _ = make("device", FileType::CharacterDevice, rustix::fs::makedev(1, 5));
         let sparse = fs::File::create(root.join("sparse")).unwrap();
         sparse.set_len(3 << 20).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&sparse, b"end", (3 << 20) - 3).unwrap();
@@ -125,34 +121,34 @@ pub(crate) const NAMES: [&[u8]; 22] = [
 ];
 
 impl Drop for Tree {
+    /// Lifts each folder out of its parent, so that nothing is ever deep.
     fn drop(&mut self) {
         let aside = self.root.join("lifted");
         let _ = fs::create_dir(&aside);
         let mut number = 0_u64;
-        let mut folders = vec![self.root.join("ev")];
+        let mut folders = vec![self.root.clone()];
         while let Some(folder) = folders.pop() {
-            let _ = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path == aside {
+                    continue;
+                }
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     number += 1;
                     let lifted = aside.join(number.to_string());
-                    let _ = fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700));
-                    if fs::rename(entry.path(), &lifted).is_ok() {
+                    let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o700));
+                    if fs::rename(&path, &lifted).is_ok() {
                         folders.push(lifted);
                     }
                 } else {
-                    let _ = fs::remove_file(entry.path());
+                    let _ = fs::remove_file(path);
                 }
             }
             let _ = fs::remove_dir(&folder);
         }
-        let _ = fs::remove_dir_all(&self.root);
+        let _ = fs::remove_dir(&aside);
+        let _ = fs::remove_dir(&self.root);
     }
-}
-
-/// True where the test runs with the rights of root.
-pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// What `find` lists below `root` by these tests: the paths relative to it, sorted.
@@ -166,9 +162,21 @@ pub(crate) fn find(root: &Path, tests: &[&str]) -> Vec<Vec<u8>> {
     paths
 }
 
-/// Runs a command of the system; false where it is missing or fails.
-pub(crate) fn run(program: &str, arguments: &[&OsStr]) -> bool {
-    Command::new(program).args(arguments).output().is_ok_and(|out| out.status.success())
+/// Something mounted, until the end of the test.
+pub(crate) struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Mounts `what` on `at`; `None` where the system does not allow that.
+    pub(crate) fn new(options: &[&str], what: &Path, at: &Path) -> Option<Self> {
+        let done = Command::new("mount").args(options).arg(what).arg(at).output().ok()?;
+        done.status.success().then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
 }
 
 /// A path from bytes.
