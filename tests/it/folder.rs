@@ -485,7 +485,7 @@ fn every_single_failing_call_leaves_each_object_one_row() {
 }
 
 /// Runs `act` on a thread that has given up every right of root.
-fn as_nobody<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn as_nobody<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             use rustix::process::{Gid, Uid};

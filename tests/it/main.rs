@@ -3,8 +3,10 @@
 #![allow(clippy::disallowed_methods, reason = "tests make and read their own files")]
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
+mod atime;
 mod folder;
 mod layers;
+mod mounts;
 mod support;
 mod tree;
 mod verify;
