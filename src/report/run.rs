@@ -166,7 +166,8 @@ pub struct Source {
 /// A set as it was used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetRecord {
-    /// Where it comes from.
+    /// Where it comes from; its fields stand beside the counts.
+    #[serde(flatten)]
     pub info: SetInfo,
     /// What became of its rows.
     pub counts: SetCounts,

@@ -149,6 +149,9 @@ impl Sorted {
     }
 }
 
+/// Key and value of a row.
+pub type Row<'a> = (&'a [u8], &'a [u8]);
+
 /// A pass over sorted rows.
 pub enum Rows<'a> {
     /// All of them fit in memory.
@@ -164,7 +167,8 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// As [`Sorted::rows`].
-    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, ReportError> {
+    #[expect(clippy::should_implement_trait, reason = "a row is lent until the next call")]
+    pub fn next(&mut self) -> Result<Option<Row<'_>>, ReportError> {
         match self {
             Self::Memory { rows, starts } => {
                 Ok(starts.next().map(|start| split(rows.get(*start..).unwrap_or_default())))

@@ -1,6 +1,275 @@
-pub(super) fn render(
-    _run: &crate::report::RunManifest,
-    _tally: &crate::report::tally::Tally,
-) -> String {
-    String::new()
+//! `summary.txt`: one page for a person.
+//!
+//! ASCII, at most 80 columns, no text of evidence that could pass for the program's own. It states
+//! what was found, what was not looked at, and how anyone can check the report. The fixed
+//! sentences stand in every summary.
+
+use crate::item::{Status, escape};
+use crate::matching::{Disposition, MatchKind};
+use crate::problem::Code;
+use crate::report::tally::{Count, Group, Tally};
+use crate::report::{RunManifest, RunState, schema};
+
+/// Columns of a line.
+const WIDTH: usize = 80;
+/// Columns of the first part of a line that has two.
+const LABEL: usize = 44;
+/// Lines of a list before the rest is only counted.
+const LIST: usize = 24;
+
+/// What a match is and is not.
+const MEANING: [&str; 4] = [
+    "A match is a lead, not an identification: a person must compare the object with the \
+     entry's source before anything is concluded from it.",
+    "\"No match\" does not show that no known material is present: only what was read whole \
+     was compared, and only with the entries of the sets above.",
+    "Kinds and categories are those of the sets; this program states no legal assessment.",
+    "Not validated for casework.",
+];
+
+/// What this version does not look into.
+const NOT_SUPPORTED: [&str; 4] = [
+    "disk images, partitions and file systems read by this program itself",
+    "deleted files, slack and unallocated space: not carved",
+    "contents of archives, documents, mail and other containers",
+    "single pictures of videos",
+];
+
+/// The text of the page.
+pub(super) fn render(run: &RunManifest, tally: &Tally) -> String {
+    let mut page = Page::default();
+    head(&mut page, run);
+    hits(&mut page, run, tally);
+    balance(&mut page, run, tally);
+    not_examined(&mut page, run, tally);
+    page.title("What this means");
+    MEANING.iter().for_each(|sentence| page.item(sentence));
+    how_to_verify(&mut page, run);
+    page.0
+}
+
+fn head(page: &mut Page, run: &RunManifest) {
+    page.line(0, &format!("{} {}: summary of a report", run.tool.name, run.tool.version));
+    if run.state == RunState::Failed {
+        page.line(0, &format!("FAILED: {}", run.failure));
+    }
+    page.title("Case");
+    let case = &run.case;
+    for (label, value) in [
+        ("case number", &case.case_number),
+        ("laboratory reference", &case.lab_ref),
+        ("examiner", &case.examiner),
+        ("organisation", &case.organisation),
+        ("authority", &case.authority),
+        ("commit of the program", &run.tool.commit),
+        ("SHA-256 of the program", &run.tool.binary_sha256),
+        ("started (UTC)", &run.started),
+        ("ended (UTC)", &run.ended),
+    ] {
+        page.fact(label, value);
+    }
+    for source in &run.sources {
+        let id = &source.evidence_id;
+        page.fact(&format!("{id} exhibit"), &source.exhibit_ref);
+        page.fact(&format!("{id} path"), &source.path);
+        page.fact(&format!("{id} image digest"), source.verdict.as_str());
+        page.fact(&format!("{id} alteration accepted"), &source.alteration_accepted);
+    }
+    for (control, _) in run.tool.known_answers.iter().filter(|(_, passed)| !**passed) {
+        page.fact("known-answer control FAILED", control);
+    }
+}
+
+fn hits(page: &mut Page, run: &RunManifest, tally: &Tally) {
+    page.title("Result");
+    let low = tally.groups().find(|(group, _)| **group == Group::Alert).map_or(0, |g| g.1.low);
+    let of = |disposition| tally.dispositions.get(&disposition).copied().unwrap_or(0);
+    let alerts = of(Disposition::Alert);
+    page.pair(0, "alert objects (exact)", &alerts.saturating_sub(low).to_string());
+    page.pair(0, "  of low information, counted apart", &low.to_string());
+    page.pair(0, "near an alert entry, equal to none", &of(Disposition::Near).to_string());
+    page.pair(0, "info objects", &of(Disposition::Info).to_string());
+    page.pair(0, "ignore objects", &of(Disposition::Ignore).to_string());
+    page.pair(0, "in no set", &of(Disposition::None).to_string());
+    page.pair(0, "objects with a digest conflict", &tally.conflicts.to_string());
+    page.pair(0, "objects whose exact matches rest on MD5 alone", &tally.weak.to_string());
+    page.line(0, "");
+    page.row("", ["objects", "contents", "low inf."].map(str::to_owned));
+    let mut listed = 0;
+    for (group, count) in tally.groups() {
+        let Some(label) = label(group, run) else { continue };
+        listed += 1;
+        if listed <= LIST {
+            let Count { instances, unique, low, .. } = count;
+            page.row(&label, [instances, unique, low].map(|n| n.to_string()));
+        }
+    }
+    if listed > LIST {
+        page.line(0, &format!("and {} more groups: see matches.csv", listed - LIST));
+    }
+    page.line(0, "objects: rows of files.csv, without those of low information (empty, tiny,");
+    page.line(0, "uniform or flat content). contents: different strongest digests among them.");
+}
+
+/// A group in words; `None` for those that are stated elsewhere.
+fn label(group: &Group, run: &RunManifest) -> Option<String> {
+    Some(match group {
+        Group::Alert => "alert, all sets".to_owned(),
+        Group::Near => return None,
+        Group::Set(set, kind) => {
+            let set = usize::try_from(*set).ok().and_then(|at| run.sets.get(at));
+            let name = set.map_or("unknown", |set| &set.info.name);
+            let what = match kind {
+                MatchKind::Exact => "exact",
+                MatchKind::Near => "near",
+                MatchKind::DigestConflict => "digest conflict",
+            };
+            format!("set {}: {what}", ascii(name))
+        }
+        Group::Category(scheme, code, label) => {
+            format!("category {} {}: {}", ascii(scheme), ascii(code), ascii(label))
+        }
+        Group::Alloc(alloc) => format!("alert, {alloc}"),
+        Group::Kind(kind) => format!("alert, {kind}"),
+        Group::Other => "further groups together".to_owned(),
+    })
+}
+
+fn balance(page: &mut Page, run: &RunManifest, tally: &Tally) {
+    page.title("Balance");
+    let Some(balance) = run.balance else { return };
+    page.pair(0, "objects met", &balance.seen.to_string());
+    for status in Status::ALL {
+        let count = tally.statuses.get(status).copied().unwrap_or(0);
+        page.pair(0, &format!("  {status}"), &count.to_string());
+    }
+    page.pair(0, "the sum holds", if balance.holds { "yes" } else { "NO: FAILED" });
+    page.pair(0, "folders listed", &balance.directories.to_string());
+    page.pair(0, "bytes hashed", &tally.bytes_hashed.to_string());
+}
+
+fn not_examined(page: &mut Page, run: &RunManifest, tally: &Tally) {
+    page.title("Not examined");
+    for ((status, reason), count) in &tally.reasons {
+        let reason = reason.map_or("no reason stated", Code::as_str);
+        page.pair(0, &format!("{status}: {reason}"), &count.to_string());
+    }
+    for (status, count) in tally.media.iter().filter(|(status, _)| *status != "ok") {
+        page.pair(0, &format!("pictures, {}", ascii(status)), &count.to_string());
+    }
+    for set in run.sets.iter().filter(|set| set.incomparable > 0) {
+        let label = format!("entries not comparable, set {}", ascii(&set.info.name));
+        page.pair(0, &label, &set.incomparable.to_string());
+    }
+    for set in run.sets.iter().filter(|set| set.counts.rejected > 0) {
+        let label = format!("rows refused, set {}", ascii(&set.info.name));
+        page.pair(0, &label, &set.counts.rejected.to_string());
+    }
+    let typed = || tally.types.iter().filter(|(name, _)| !name.is_empty());
+    for (name, count) in typed().take(LIST) {
+        let label = format!("compared by digest alone: {}", ascii(name));
+        page.pair(0, &label, &count.to_string());
+    }
+    if typed().count() > LIST {
+        page.line(0, &format!("and {} more types: see files.csv", typed().count() - LIST));
+    }
+    let untyped = tally.types.get("").copied().unwrap_or(0);
+    page.pair(0, "compared by digest alone: type not told", &untyped.to_string());
+    for (limit, value) in &run.limits {
+        page.pair(0, &format!("limit in force: {}", ascii(limit)), &value.to_string());
+    }
+    page.line(0, "This version does not look into:");
+    NOT_SUPPORTED.iter().for_each(|what| page.item(what));
+}
+
+fn how_to_verify(page: &mut Page, run: &RunManifest) {
+    page.title("How to verify");
+    page.line(0, "In the report's folder, with ordinary tools:");
+    page.line(2, &format!("sha256sum -c {}", schema::MANIFEST));
+    page.line(0, "With this program, and the seal noted at the end of the run:");
+    page.line(2, &format!("{} verify REPORT_FOLDER --seal SEAL", run.tool.name));
+    page.line(
+        0,
+        "The seal is the last value of custody.csv. Without a noted seal or a signature only an \
+         accidental or partial change of the report shows.",
+    );
+}
+
+/// Text of any origin as inert ASCII.
+fn ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in escape::cell(text.as_bytes()).chars() {
+        if c.is_ascii() { out.push(c) } else { out.extend(c.escape_unicode()) }
+    }
+    out
+}
+
+/// Lines of at most [`WIDTH`] columns.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn title(&mut self, title: &str) {
+        self.line(0, "");
+        self.line(0, title);
+        self.line(0, &"-".repeat(title.len()));
+    }
+
+    /// A paragraph, broken between words, or inside one that is too long.
+    fn line(&mut self, indent: usize, text: &str) {
+        self.hanging(indent, indent, text);
+    }
+
+    fn item(&mut self, text: &str) {
+        self.hanging(0, 2, &format!("- {text}"));
+    }
+
+    /// A stated fact; nothing where it is not stated.
+    fn fact(&mut self, label: &str, value: &str) {
+        if !value.is_empty() {
+            self.hanging(0, 25, &format!("{label:<24} {}", ascii(value)));
+        }
+    }
+
+    /// A label and a short value.
+    fn pair(&mut self, indent: usize, label: &str, value: &str) {
+        self.row_of(indent, label, &format!("{value:>11}"));
+    }
+
+    /// A label and three numbers.
+    fn row(&mut self, label: &str, cells: [String; 3]) {
+        let [a, b, c] = cells;
+        self.row_of(0, label, &format!("{a:>11} {b:>11} {c:>11}"));
+    }
+
+    /// A label too long for its column has a line of its own.
+    fn row_of(&mut self, indent: usize, label: &str, values: &str) {
+        let mut label = label;
+        if label.len() > LABEL {
+            self.hanging(indent, indent + 2, label);
+            label = "";
+        }
+        let line = format!("{:indent$}{label:<LABEL$}{values}", "");
+        self.0.push_str(line.trim_end());
+        self.0.push('\n');
+    }
+
+    fn hanging(&mut self, first: usize, next: usize, text: &str) {
+        let (mut rest, mut indent) = (text, first);
+        loop {
+            let room = WIDTH - indent;
+            let cut = match rest.get(..=room) {
+                None => rest.len(),
+                Some(head) => head.rfind(' ').filter(|at| *at > room / 2).unwrap_or(room),
+            };
+            let (line, after) = rest.split_at(cut);
+            self.0.push_str(format!("{:indent$}{line}", "").trim_end());
+            self.0.push('\n');
+            rest = after.strip_prefix(' ').unwrap_or(after);
+            indent = next;
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
 }
