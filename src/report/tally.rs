@@ -74,7 +74,10 @@ impl Tally {
         }
         match &record.pictures {
             Some(picture) => word(&mut self.media, &picture.media_status),
-            None => word(&mut self.types, record.detected_type.as_deref().unwrap_or_default()),
+            None if record.status == Status::Hashed => {
+                word(&mut self.types, record.detected_type.as_deref().unwrap_or_default());
+            }
+            None => {}
         }
         let mut groups = groups(record);
         groups.sort_unstable();

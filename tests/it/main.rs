@@ -10,3 +10,5 @@ mod mounts;
 mod support;
 mod tree;
 mod verify;
+mod output;
+mod report;
