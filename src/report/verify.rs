@@ -206,13 +206,15 @@ pub fn verify_source(
     let mut volumes = table::Rows::open(source, VOLUMES, &mut found)?;
     while volumes.advance(&mut found)? {}
     counts.volumes = volumes.count();
+    facts.compare_rows(VOLUMES.file, counts.volumes, &mut found);
     digested.put(VOLUMES.file, volumes.finish()?, Some(counts.volumes));
 
     let check = options.sets.map(|index| sets::SetsCheck::new(index, &facts, &mut found));
     let objects = objects::Objects::open(source, &facts, check, &mut found)?;
     let sets = objects.check(&mut counts, &mut digested, &mut found)?;
 
-    let seal = seal::custody(source, noted.as_deref(), &mut counts, &mut digested, &mut found)?;
+    let seal =
+        seal::custody(source, noted.as_deref(), &facts, &mut counts, &mut digested, &mut found)?;
     let manifest = source::whole(source, MANIFEST)?;
     seal::manifest(manifest.as_deref(), &seal, &digested, &mut found);
     let signature = signature(source, manifest.as_deref(), options, &mut found)?;

@@ -113,6 +113,7 @@ const TRANSFORMS: Kind = Kind::Word(|w| {
     turned || matches!(w, "flip_x" | "flip_y" | "transpose" | "transverse")
 });
 const CONFLICTS: Kind = Kind::Words(|w| matches!(w, "none" | "kind" | "category" | "digest"));
+const FLAG: Kind = Kind::Word(|w| matches!(w, "yes" | "no"));
 const SHA256: Kind = Kind::HexOf(2 * Algorithm::Sha256.width());
 
 fn rule(file: &str, column: &str) -> Rule {
@@ -147,6 +148,7 @@ fn rule(file: &str, column: &str) -> Rule {
         "status" => Rule::required(word!(Status)),
         "low_information" => Rule::optional(word!(LowInformation)),
         "disposition" => Rule::required(word!(Disposition)),
+        "type_mismatch" | "weak" | "victim_identified" => Rule::optional(FLAG),
         "reason" if !of_volume => Rule::optional(word!(Code)),
         "media_status" => Rule::optional(MEDIA_STATUS),
         "match_kind" => Rule::required(word!(MatchKind)),

@@ -173,6 +173,7 @@ impl<'a> Objects<'a> {
             (EXCEPTIONS.file, self.exceptions.rows),
         ] {
             let rows_read = rows.count();
+            self.run.compare_rows(name, rows_read, found);
             digested.put(name, rows.finish()?, Some(rows_read));
         }
         Ok(self.sets.map(SetsCheck::finish))

@@ -1,9 +1,9 @@
 //! What run.json says that the tables can be held against.
 
-use super::found::Found;
+use super::found::{Found, shown};
 use super::hex64;
 use crate::item::Status;
-use crate::report::schema::{FILES, RUN_JSON, VERSION};
+use crate::report::schema::{EXCEPTIONS, FILES, MATCHES, RUN_JSON, VERSION, VOLUMES};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -13,7 +13,17 @@ pub(super) struct RunFacts {
     /// Name of each set by its SHA-256; `None` where run.json could not be read.
     pub(super) sets: Option<BTreeMap<String, String>>,
     balance: BTreeMap<Status, u64>,
+    /// Rows of each table by its file, where run.json states them.
+    rows: BTreeMap<&'static str, u64>,
 }
+
+/// Tables by their key in the row counts of run.json.
+const TABLES: [(&str, &str); 4] = [
+    ("/rows/volumes", VOLUMES.file),
+    ("/rows/files", FILES.file),
+    ("/rows/matches", MATCHES.file),
+    ("/rows/exceptions", EXCEPTIONS.file),
+];
 
 impl RunFacts {
     /// Reads run.json; what is not there is told to `found`.
@@ -46,11 +56,35 @@ impl RunFacts {
                 None => found.own(RUN_JSON, None, format!("its balance has no count `{status}`")),
             }
         }
+        for (pointer, file) in TABLES {
+            match run.pointer(pointer).and_then(Value::as_u64) {
+                Some(count) => drop(facts.rows.insert(file, count)),
+                None => found.own(RUN_JSON, None, format!("it has no row count of {file}")),
+            }
+        }
+        let state = run.get("state").and_then(Value::as_str).unwrap_or_default();
+        if !matches!(state, "complete" | "failed") {
+            let detail = format!("its state is `{}`: the run did not end", shown(state));
+            found.own(RUN_JSON, None, detail);
+        }
         facts.sets = sets(&run);
         if facts.sets.is_none() {
             found.own(RUN_JSON, None, "its list of sets is missing or has one without a SHA-256");
         }
         facts
+    }
+
+    /// How many rows a table has by run.json.
+    pub(super) fn rows_of(&self, file: &str) -> Option<u64> {
+        self.rows.get(file).copied()
+    }
+
+    /// Compares the number of rows of a table with what was counted.
+    pub(super) fn compare_rows(&self, file: &str, counted: u64, found: &mut Found) {
+        if let Some(stated) = self.rows_of(file).filter(|stated| *stated != counted) {
+            let detail = format!("it has {counted} rows, by run.json {stated}");
+            found.between(file, None, detail);
+        }
     }
 
     /// Compares the balance with what was counted.

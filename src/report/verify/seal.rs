@@ -1,6 +1,7 @@
 //! What ties the files to each other: custody.csv with its last event, and the manifest.
 
 use super::found::{Found, shown};
+use super::run::RunFacts;
 use super::source::Source;
 use super::table::Rows;
 use super::{Counts, Digested, VerifyError};
@@ -31,6 +32,7 @@ pub(super) struct Seal {
 pub(super) fn custody(
     source: &dyn Source,
     noted: Option<&str>,
+    run: &RunFacts,
     counts: &mut Counts,
     digested: &mut Digested,
     found: &mut Found,
@@ -53,7 +55,7 @@ pub(super) fn custody(
     let sealed = last.filter(|(event, _)| event == SEALED);
     let agreeing = match sealed {
         _ if !in_order => Vec::new(),
-        Some((_, text)) => compare_sealed(&text, count, digested, found),
+        Some((_, text)) => compare_sealed(&text, count, run, digested, found),
         None => {
             let next = Some(count + 1);
             found.own(CUSTODY.file, next, format!("the last event is not `{SEALED}`"));
@@ -71,6 +73,7 @@ pub(super) fn custody(
 fn compare_sealed(
     text: &str,
     row: u64,
+    run: &RunFacts,
     digested: &Digested,
     found: &mut Found,
 ) -> Vec<&'static str> {
@@ -88,7 +91,8 @@ fn compare_sealed(
         if have == sealed {
             agreeing.push(name);
         } else {
-            differs_from_seal(name, have, digested.rows_of(name), found);
+            let stated = run.rows_of(name).filter(|_| agreeing.contains(&RUN_JSON));
+            differs_from_seal(name, have, digested.rows_of(name).zip(stated), found);
         }
     }
     if pairs.next().is_some() {
@@ -98,15 +102,14 @@ fn compare_sealed(
     agreeing
 }
 
-/// A file that is not the sealed one. Where every row of a table follows from the one before, its
-/// end is what was changed, unless somebody computed the whole chain again.
-fn differs_from_seal(name: &str, have: &str, rows: Option<u64>, found: &mut Found) {
-    match rows.filter(|_| !found.names(name)) {
-        Some(rows) => {
-            let what = format!(
-                "each of its {rows} rows follows from the one before, but the file is not the one \
-                 that was sealed: rows are missing after the last, or the chain was made anew"
-            );
+/// A file that is not the sealed one.
+///
+/// - `rows`: how many rows it has, and should have by a run.json that is the sealed one. Where each
+///   of fewer rows follows from the one before, it is the end that is missing.
+fn differs_from_seal(name: &str, have: &str, rows: Option<(u64, u64)>, found: &mut Found) {
+    match rows.filter(|(rows, stated)| rows < stated && !found.names(name)) {
+        Some((rows, stated)) => {
+            let what = format!("the rows from here to {stated} are missing");
             found.own(name, Some(rows + 1), what);
         }
         None => {

@@ -137,6 +137,7 @@ pub(crate) fn match_of(number: usize, object: &Cells<'static>, entry: &str) -> C
         ("match_algorithm", "sha256"),
         ("object_value", &*value),
         ("digests_agreeing", "md5;sha1;sha256;blake3"),
+        ("weak", "no"),
         ("set_name", "a \"quoted\", named set"),
         ("set_sha256", SET_SHA256),
         ("set_kind", "alert"),
@@ -198,6 +199,8 @@ pub(crate) fn parts() -> Parts {
     };
     let run = serde_json::json!({
         "schema": 1,
+        "state": "complete",
+        "rows": { "files": 6, "matches": 3, "exceptions": 2, "volumes": 2 },
         "sets": [{ "name": "a set", "sha256": SET_SHA256 }],
         "balance": {
             "seen": 6, "hashed": 4, "partial": 0, "unread": 1, "skipped": 0, "special": 1,
@@ -207,6 +210,16 @@ pub(crate) fn parts() -> Parts {
 }
 
 impl Parts {
+    /// Takes over how many rows each table has now.
+    pub(crate) fn count_rows(&mut self) {
+        self.run["rows"] = serde_json::json!({
+            "files": self.files.len(),
+            "matches": self.matches.len(),
+            "exceptions": self.exceptions.len(),
+            "volumes": self.volumes.len(),
+        });
+    }
+
     /// Writes the report: every chain, seal and digest in order, whatever the rows say.
     pub(crate) fn write(&self) -> Report {
         let mut report = Report::default();
