@@ -16,3 +16,4 @@ pub mod problem;
 pub mod report;
 pub mod scan;
 pub mod sys;
+pub mod signature;

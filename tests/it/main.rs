@@ -12,3 +12,4 @@ mod tree;
 mod verify;
 mod output;
 mod report;
+mod signature;
