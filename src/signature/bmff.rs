@@ -11,6 +11,8 @@ use crate::bytes::Block;
 
 /// Boxes followed at the top of one file: fragmented films have one pair a second or so.
 const MOST_BOXES: u32 = 60_000;
+/// Boxes looked at inside a picture's description.
+const MOST_CHILDREN: u32 = 64;
 /// Compatible brands looked at.
 const MOST_BRANDS: usize = 32;
 /// First boxes longer than this are taken for chance, but for `mdat`.
@@ -80,7 +82,7 @@ const fn brand(brand: [u8; 4]) -> Option<FileType> {
 const TOP_BOXES: &[&[u8; 4]] = &[
     b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"PICT", b"moof",
     b"mfra", b"sidx", b"ssix", b"emsg", b"prft", b"meta", b"uuid", b"pdin", b"meco", b"udta",
-    b"idat", b"bloc", b"beam", b"junk", b"thum", b"mpvd", b"sefd",
+    b"bloc", b"beam", b"junk", b"thum", b"mpvd", b"sefd",
 ];
 
 fn is_top_box(name: [u8; 4]) -> bool {
@@ -90,27 +92,76 @@ fn is_top_box(name: [u8; 4]) -> bool {
 /// What a file must have met to be whole.
 #[derive(Default)]
 struct Met {
-    first: bool,
+    file_type: bool,
     movie: bool,
     picture: bool,
     data: bool,
+    /// Where all that is needed had been met.
+    whole_at: Option<u64>,
 }
 
 impl Met {
-    fn note(&mut self, name: [u8; 4]) {
+    /// Notes the box `name` at `at`; `whole_at` is set by the box that completes the file.
+    fn note(&mut self, window: &mut Window<'_>, name: [u8; 4], at: u64, end: u64) {
         match &name {
-            b"ftyp" => self.first = true,
+            b"ftyp" => self.file_type = true,
             b"moov" => self.movie = true,
-            b"meta" => self.picture = true,
-            b"mdat" | b"moof" | b"idat" => self.data = true,
+            b"meta" => {
+                self.picture = true;
+                self.data |= holds_data(window, at, end);
+            }
+            b"mdat" | b"moof" => self.data = true,
             _ => {}
+        }
+        if self.whole_at.is_none() && (self.movie || self.picture) && self.data {
+            self.whole_at = Some(end);
         }
     }
 
-    /// A movie needs its data; a still picture may keep them inside its description.
-    const fn whole(&self) -> bool {
-        (self.movie && self.data) || (self.picture && !self.movie)
+    /// True where a box can only open the next file.
+    fn opens_next(&self, name: [u8; 4]) -> bool {
+        (&name == b"ftyp" && self.file_type) || (&name == b"moov" && self.movie)
     }
+}
+
+/// True where a picture's description has its data inside.
+fn holds_data(window: &mut Window<'_>, meta: u64, end: u64) -> bool {
+    // The box header and four bytes of version and flags.
+    let mut at = meta.saturating_add(12);
+    for _ in 0..MOST_CHILDREN {
+        let Some([a, b, c, d, name @ ..]) = window.array::<8>(at).filter(|_| at < end) else {
+            return false;
+        };
+        if &name == b"idat" {
+            return true;
+        }
+        let size = u64::from(u32::from_be_bytes([a, b, c, d]));
+        if size < 8 {
+            return false;
+        }
+        at = at.saturating_add(size);
+    }
+    false
+}
+
+/// A box at the top: its name, its end, and whether it claims the rest of the file.
+struct TopBox {
+    name: [u8; 4],
+    end: u64,
+    rest: bool,
+}
+
+/// The box at `at`, where its kind belongs at the top and its size is sound.
+fn top_box(window: &mut Window<'_>, at: u64) -> Option<TopBox> {
+    let [a, b, c, d, name @ ..]: [u8; 8] = window.array(at)?;
+    let stated = u32::from_be_bytes([a, b, c, d]);
+    let (size, header) = match stated {
+        0 => (window.len().checked_sub(at)?, 8),
+        1 => (u64::from_be_bytes(window.array(at.checked_add(8)?)?), 16),
+        size => (u64::from(size), 8),
+    };
+    let end = at.checked_add(size)?;
+    (is_top_box(name) && size >= header).then_some(TopBox { name, end, rest: stated == 0 })
 }
 
 /// Follows the boxes at the top to the last one that belongs there.
@@ -118,36 +169,25 @@ pub(super) fn length(window: &mut Window<'_>) -> Option<Length> {
     let mut met = Met::default();
     let mut at = 0_u64;
     for _ in 0..MOST_BOXES {
-        let Some(header) = window.block(at, 8) else { break };
-        let (Ok(size), Ok(name)) = (header.u32_be(0), header.array::<4>(4)) else { break };
-        // A second file type box opens the next file.
-        if !is_top_box(name) || (&name == b"ftyp" && met.first) {
+        let Some(found) = top_box(window, at) else { break };
+        if met.opens_next(found.name) {
+            // Without a file type box the next file began where this one was whole.
+            at = if &found.name == b"ftyp" { at } else { met.whole_at.unwrap_or(at) };
             break;
         }
-        let (size, header_size) = match size {
-            0 => (window.len().saturating_sub(at), 8),
-            1 => match window.array(at.checked_add(8)?).map(u64::from_be_bytes) {
-                Some(size) => (size, 16),
-                None => break,
-            },
-            size => (u64::from(size), 8),
-        };
-        let to_the_end = header_says_rest(window, at);
-        met.note(name);
-        match at.checked_add(size).filter(|_| size >= header_size) {
-            Some(end) if end > window.len() => return Some(Length::cut(window.len())),
-            // The size 0 means the rest of the file; what that is the source alone knows.
-            Some(end) if to_the_end => return Some(Length::cut(end)),
-            Some(end) => at = end,
-            None => break,
+        if found.end > window.len() {
+            return Some(Length::cut(window.len()));
         }
+        met.note(window, found.name, at, found.end);
+        // The size 0 means the rest of the file; what that is the source alone knows.
+        if found.rest {
+            return Some(Length::cut(found.end));
+        }
+        at = found.end;
     }
-    if at == 0 {
-        return None;
+    match (at, met.whole_at) {
+        (0, _) => None,
+        (at, Some(_)) => Some(Length::complete(at)),
+        (at, None) => Some(Length::cut(at)),
     }
-    Some(if met.whole() { Length::complete(at) } else { Length::cut(at) })
-}
-
-fn header_says_rest(window: &mut Window<'_>, at: u64) -> bool {
-    window.array(at) == Some([0_u8; 4])
 }

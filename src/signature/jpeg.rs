@@ -68,10 +68,6 @@ pub(super) fn detect(head: Block<'_>) -> Option<FileType> {
         let Ok(len) = head.u16_be(content) else { break };
         let Some(next) = content.checked_add(usize::from(len)).filter(|_| len >= 2) else { break };
         sensible = sensible.saturating_add(weight(head, code, content, usize::from(len)));
-        if next > head.len() && !junk && (code == 0xe1 || code == 0xe2 || code == 0xed) {
-            // Only metadata are that long: a first segment that fills the whole head.
-            sensible = sensible.saturating_add(1);
-        }
         if sensible >= 2 || code == 0xda {
             break;
         }

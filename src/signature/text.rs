@@ -190,9 +190,9 @@ fn is_separator(line: &[u8]) -> bool {
     time && year
 }
 
-/// Known fields in the lines up to the first empty one; 0 where a line is no header line.
+/// Known different fields in the lines up to the first empty one; 0 where a line is no header line.
 fn mail_fields(text: &[u8]) -> usize {
-    let mut known = 0_usize;
+    let mut met = [false; MAIL_FIELDS.len()];
     for line in text.split(|b| *b == b'\n').take(MOST_HEADER_LINES) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
@@ -206,9 +206,9 @@ fn mail_fields(text: &[u8]) -> usize {
         if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
             return 0;
         }
-        if MAIL_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field)) {
-            known = known.saturating_add(1);
+        for (field, met) in MAIL_FIELDS.iter().zip(&mut met) {
+            *met |= name.eq_ignore_ascii_case(field);
         }
     }
-    known
+    met.iter().filter(|met| **met).count()
 }
