@@ -369,7 +369,12 @@ impl FileType {
             Self::Rtf => facts(Document, &["rtf", "doc"]),
             Self::Html => facts(Document, &["html", "htm", "xhtml"]),
             Self::Xml => facts(Document, &["xml"]),
-            Self::Text => facts(Document, &["txt", "log", "csv", "md"]),
+            Self::Text => facts(
+                Document,
+                // The last ones are TypeScript, message catalogues, graphs and keys as well as what
+                // other types claim by them.
+                &["txt", "log", "csv", "md", "ts", "msg", "dot", "pub"],
+            ),
             Self::Eml => facts(Document, &["eml"]),
             Self::Mbox => facts(Document, &["mbox"]),
             Self::Pst => facts(Document, &["pst", "ost"]),

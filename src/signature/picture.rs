@@ -15,7 +15,10 @@ pub(super) fn detect(head: Block<'_>) -> Option<FileType> {
     match head.bytes() {
         [0, 0, 1 | 2, 0, ..] if is_icon(head).unwrap_or(false) => Some(FileType::Ico),
         [b'i', b'c', b'n', b's', 0 | 1, ..] if has_icon_family_name(head) => Some(FileType::Icns),
-        [b'P', b'1'..=b'7', b' ' | b'\t' | b'\n' | b'\r', rest @ ..] if is_portable_map(rest) => {
+        [b'P', b'1'..=b'6', b' ' | b'\t' | b'\n' | b'\r', rest @ ..]
+        | [b'P', b'7', b'\n', rest @ ..]
+            if is_portable_map(rest) =>
+        {
             Some(FileType::Pnm)
         }
         [0x0a, 0 | 2..=5, 1, 1 | 2 | 4 | 8, ..] if is_pcx(head).unwrap_or(false) => {
@@ -85,6 +88,6 @@ fn is_pcx(head: Block<'_>) -> Option<bool> {
         bottom >= top
             && reserved == 0
             && (1..=4).contains(&planes)
-            && (least..=least.checked_add(64)?).contains(&line),
+            && (1..=least.checked_add(64)?).contains(&line),
     )
 }

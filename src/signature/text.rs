@@ -24,12 +24,15 @@ pub(super) fn detect(head: &[u8]) -> Option<FileType> {
     if let Some(kind) = opened_by_mark(text.trim_ascii_start()) {
         return Some(kind);
     }
-    if !is_text(head) {
-        let start = head.get(..head.len().min(PDF_SEARCH)).unwrap_or_default();
-        return memchr::memmem::find(start, b"%PDF-1.").map(|_| FileType::Pdf);
+    // Pages and mails of older code pages are no UTF-8, so these come before the check for text.
+    if let Some(kind) = markup(text).or_else(|| mail(text)) {
+        return Some(kind);
     }
-    let kind = markup(text).or_else(|| mail(text));
-    Some(kind.unwrap_or(FileType::Text))
+    if is_text(head) {
+        return Some(FileType::Text);
+    }
+    let start = head.get(..head.len().min(PDF_SEARCH)).unwrap_or_default();
+    memchr::memmem::find(start, b"%PDF-1.").map(|_| FileType::Pdf)
 }
 
 /// Formats that may hold binary data behind a text mark.
