@@ -15,5 +15,5 @@ pub mod output;
 pub mod problem;
 pub mod report;
 pub mod scan;
-pub mod sys;
 pub mod signature;
+pub mod sys;

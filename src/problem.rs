@@ -35,23 +35,29 @@ impl Problem {
 
 /// A closed list of words: an enum, its text form and its way back.
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+    // Inside a module that is closed to the outside, `pub(super)` before the name.
+    ($(#[$meta:meta])* $name:ident { $($body:tt)+ }) => {
+        $crate::problem::words! { $(#[$meta])* pub $name { $($body)+ } }
+    };
+    ($(#[$meta:meta])* $vis:vis $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[derive(serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant,)+ }
+        $vis enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant,)+ }
 
         impl $name {
             /// Every word of the list, in the order of the report format.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            #[allow(dead_code, reason = "every list has the same three items")]
+            $vis const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The word as it stands in the report.
-            pub const fn as_str(self) -> &'static str {
+            $vis const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
 
             /// The word read back from a report.
-            pub fn from_word(word: &str) -> Option<Self> {
+            #[allow(dead_code, reason = "every list has the same three items")]
+            $vis fn from_word(word: &str) -> Option<Self> {
                 match word { $($word => Some(Self::$variant),)+ _ => None }
             }
         }

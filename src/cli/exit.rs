@@ -4,7 +4,7 @@ use crate::problem::words;
 
 words! {
     /// How a run ended.
-    Exit {
+    pub(super) Exit {
         /// 0: complete.
         Complete = "complete",
         /// 1: failed.
@@ -26,7 +26,7 @@ words! {
 
 impl Exit {
     /// The number the process ends with.
-    pub const fn code(self) -> u8 {
+    pub(super) const fn code(self) -> u8 {
         match self {
             Self::Complete => 0,
             Self::Failed => 1,
@@ -41,7 +41,7 @@ impl Exit {
 
     /// The code that also tells of alert hits.
     #[must_use]
-    pub const fn with_hits(self) -> Self {
+    pub(super) const fn with_hits(self) -> Self {
         match self {
             Self::Complete => Self::CompleteHits,
             Self::Incomplete => Self::IncompleteHits,

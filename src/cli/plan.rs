@@ -16,15 +16,17 @@ use crate::report::Case;
 use crate::scan::{ScanPlan, SourcePlan};
 use crate::sys::Kernel;
 
-/// Fills what the user left open. Every error here is a usage error: nothing was touched.
-pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<ScanPlan> {
+/// Fills what the user left open; the flag says whether hits shall show in the exit code. Every
+/// error here is a usage error: nothing was touched.
+pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(ScanPlan, bool)> {
     let mut file = match &opts.case.case_file {
         Some(path) => case::read(path)?,
         None => CaseFile::default(),
     };
     let out = opts.out.clone().or_else(|| file.out.take());
     let digests = opts.digests.as_ref().or(file.digests.as_ref());
-    Ok(ScanPlan {
+    let hits_in_code = opts.exit_code_hits || file.exit_code_hits;
+    let plan = ScanPlan {
         sources: sources(opts, std::mem::take(&mut file.evidence))?,
         out: out.context("--out is missing: name the folder for the report")?,
         lists: lists(opts, &file)?,
@@ -44,7 +46,8 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<Sc
         host: machine::host(),
         kernel: Kernel::default(),
         output_faults: Faults::default(),
-    })
+    };
+    Ok((plan, hits_in_code))
 }
 
 fn cores() -> NonZeroUsize {

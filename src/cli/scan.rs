@@ -20,8 +20,8 @@ use crate::scan::{Counters, Follow, Outcome, ScanError, ScanPlan, ScanSummary, r
 /// Scans and gives the exit code.
 pub(super) fn scan(opts: &ScanOpts, terminal: &Terminal) -> Exit {
     let arguments = std::env::args_os().map(|word| shown(Path::new(&word))).collect();
-    let plan = match plan(opts, arguments) {
-        Ok(plan) => plan,
+    let (plan, hits_in_code) = match plan(opts, arguments) {
+        Ok(planned) => planned,
         Err(error) => {
             terminal.error(&format!("{error:#}"));
             return Exit::Usage;
@@ -51,7 +51,7 @@ pub(super) fn scan(opts: &ScanOpts, terminal: &Terminal) -> Exit {
     });
     let signer = signer.as_ref().map(|signer| -> SignatureHook<'_> { signer });
     match follow(&plan, terminal, &cancel, signer) {
-        Ok(summary) => tell(&plan, &summary, terminal, opts.exit_code_hits),
+        Ok(summary) => tell(&plan, &summary, terminal, hits_in_code),
         Err(error) => {
             terminal.error(&chain(&error));
             if !error.is_usage() {

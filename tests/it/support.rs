@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// Says that a test was skipped and why; `.ci/run` counts these lines and fails on unexpected ones.
-pub fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     println!("skipped: {why}");
     if let Some(log) = std::env::var_os("ASSAY_SKIP_LOG") {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
@@ -14,7 +14,7 @@ pub fn skip(why: &str) {
 }
 
 /// A file or folder of the public test data outside the repository; says so where it is not there.
-pub fn corpus(inside: &str) -> Option<PathBuf> {
+pub(crate) fn corpus(inside: &str) -> Option<PathBuf> {
     let Some(root) = std::env::var_os("ASSAY_CORPORA") else {
         skip(&format!("{inside}: ASSAY_CORPORA is not set"));
         return None;
@@ -25,7 +25,7 @@ pub fn corpus(inside: &str) -> Option<PathBuf> {
 }
 
 /// Runs a program of the system; `None`, and a word about it, where it is not installed.
-pub fn tool(name: &str, arguments: &[&str]) -> Option<Output> {
+pub(crate) fn tool(name: &str, arguments: &[&str]) -> Option<Output> {
     match Command::new(name).args(arguments).output() {
         Ok(output) => Some(output),
         Err(_) => {
@@ -36,7 +36,7 @@ pub fn tool(name: &str, arguments: &[&str]) -> Option<Output> {
 }
 
 /// True where the test runs as root; says so otherwise.
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
         skip("needs root");
