@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, StatxFlags};
 
-pub use mounts::{Mount, mounts};
+pub use mounts::{Mount, loop_image, mounts};
 pub use rustix::io::Errno;
 pub use seam::{Call, Fault, Seam};
 pub use stat::{FileKind, Stat};
@@ -34,6 +34,10 @@ const NAMES_BUFFER: usize = 32 * 1024;
 
 /// Longest target of a symbolic link (`PATH_MAX`).
 const LONGEST_TARGET: usize = 4096;
+
+/// How often, and how long, an opener waits while the system is short of descriptors or memory.
+const SHORTAGES: u32 = 100;
+const SHORTAGE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// A kind of system error by its symbol, the same text on every machine.
 ///
@@ -52,6 +56,7 @@ pub fn symbol(error: Errno) -> String {
         Errno::NAMETOOLONG => "ENAMETOOLONG",
         Errno::NFILE => "ENFILE",
         Errno::NOENT => "ENOENT",
+        Errno::NOKEY => "ENOKEY",
         Errno::NOMEM => "ENOMEM",
         Errno::NOTDIR => "ENOTDIR",
         Errno::NXIO => "ENXIO",
@@ -179,9 +184,8 @@ impl Kernel {
     /// # Errors
     /// As open(2); `EPERM` where `O_NOATIME` is refused and `atime` is [`Atime::Keep`].
     pub fn open_root(&self, path: &Path, atime: Atime) -> Result<(Dir, OpenedAs), Errno> {
-        self.before(Call::Open)?;
         let open = |flags: OFlags| open_plainly(CWD, path, flags - OFlags::NOFOLLOW);
-        open_by(atime, OFlags::DIRECTORY, open).map(|(fd, how)| (Dir(fd), how))
+        self.open(atime, OFlags::DIRECTORY, open).map(|(fd, how)| (Dir(fd), how))
     }
 
     /// Opens the folder `name` in `dir`; never a link, never another mount.
@@ -190,9 +194,8 @@ impl Kernel {
     /// As openat2(2); `EXDEV` for a mount, `ENOTDIR` for a link, `EPERM` as
     /// [`Kernel::open_root`].
     pub fn open_dir(&self, dir: &Dir, name: &[u8], atime: Atime) -> Result<(Dir, OpenedAs), Errno> {
-        self.before(Call::Open)?;
-        let open = |flags| open_on_this_mount(dir, name, flags);
-        open_by(atime, OFlags::DIRECTORY, open).map(|(fd, how)| (Dir(fd), how))
+        let open = |flags| self.open_on_this_mount(dir, name, flags);
+        self.open(atime, OFlags::DIRECTORY, open).map(|(fd, how)| (Dir(fd), how))
     }
 
     /// Opens the file `name` in `dir`; never a link, never another mount, never waiting.
@@ -205,9 +208,8 @@ impl Kernel {
         name: &[u8],
         atime: Atime,
     ) -> Result<(File, OpenedAs), Errno> {
-        self.before(Call::Open)?;
-        let open = |flags| open_on_this_mount(dir, name, flags);
-        open_by(atime, OFlags::empty(), open).map(|(fd, how)| (File(fd), how))
+        let open = |flags| self.open_on_this_mount(dir, name, flags);
+        self.open(atime, OFlags::empty(), open).map(|(fd, how)| (File(fd), how))
     }
 
     /// Opens the folder that holds `dir`. The caller compares device and inode with those it knows.
@@ -215,9 +217,8 @@ impl Kernel {
     /// # Errors
     /// As open(2).
     pub fn open_parent(&self, dir: &Dir, atime: Atime) -> Result<(Dir, OpenedAs), Errno> {
-        self.before(Call::Open)?;
         let open = |flags| open_plainly(&dir.0, c"..", flags);
-        open_by(atime, OFlags::DIRECTORY, open).map(|(fd, how)| (Dir(fd), how))
+        self.open(atime, OFlags::DIRECTORY, open).map(|(fd, how)| (Dir(fd), how))
     }
 
     /// Gives each name of an open folder but `.` and `..`, in the order the file system keeps them.
@@ -315,6 +316,48 @@ impl Kernel {
     fn before(&self, call: Call) -> Result<(), Errno> {
         self.seam.as_ref().map_or(Ok(()), |seam| seam.before(call))
     }
+
+    /// Opens first with `O_NOATIME`, then perhaps without.
+    ///
+    /// Where the system is short of descriptors or memory for a moment, no object is lost for it.
+    fn open(
+        &self,
+        atime: Atime,
+        more: OFlags,
+        open: impl Fn(OFlags) -> Result<OwnedFd, Errno>,
+    ) -> Result<(OwnedFd, OpenedAs), Errno> {
+        let flags = more | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut shortages = 0;
+        let mut again = |flags: OFlags| loop {
+            match self.before(Call::Open).and_then(|()| open(flags)) {
+                Err(Errno::INTR) => {}
+                Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) if shortages < SHORTAGES => {
+                    shortages += 1;
+                    std::thread::sleep(SHORTAGE);
+                }
+                result => return result,
+            }
+        };
+        match again(flags | OFlags::NOATIME) {
+            Err(Errno::PERM) if atime == Atime::PlainIfRefused => {
+                again(flags).map(|fd| (fd, OpenedAs::Plain))
+            }
+            result => result.map(|fd| (fd, OpenedAs::Noatime)),
+        }
+    }
+
+    /// Opens with `openat2`, which refuses to enter a mount. Where the call does not exist or a
+    /// filter forbids it, `openat` is used and the caller's comparison of mounts finds it.
+    #[expect(clippy::disallowed_methods, reason = "the opener of evidence")]
+    fn open_on_this_mount(&self, dir: &Dir, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        if self.seam.as_ref().is_some_and(|seam| seam.no_openat2) {
+            return open_plainly(&dir.0, name, flags);
+        }
+        match rustix::fs::openat2(&dir.0, name, flags, Mode::empty(), ResolveFlags::NO_XDEV) {
+            Err(Errno::NOSYS | Errno::PERM) => open_plainly(&dir.0, name, flags),
+            result => result,
+        }
+    }
 }
 
 /// The target of a link on the way to a path of the operator's own, never of evidence.
@@ -337,37 +380,6 @@ pub fn may_keep_atime(owner: u32) -> bool {
     use rustix::thread::{CapabilitySet, capabilities};
     rustix::process::geteuid().as_raw() == owner
         || capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::FOWNER))
-}
-
-/// Opens first with `O_NOATIME`, then perhaps without.
-fn open_by(
-    atime: Atime,
-    more: OFlags,
-    open: impl Fn(OFlags) -> Result<OwnedFd, Errno>,
-) -> Result<(OwnedFd, OpenedAs), Errno> {
-    let flags = more | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let again = |flags: OFlags| loop {
-        match open(flags) {
-            Err(Errno::INTR) => {}
-            result => return result,
-        }
-    };
-    match again(flags | OFlags::NOATIME) {
-        Err(Errno::PERM) if atime == Atime::PlainIfRefused => {
-            again(flags).map(|fd| (fd, OpenedAs::Plain))
-        }
-        result => result.map(|fd| (fd, OpenedAs::Noatime)),
-    }
-}
-
-/// Opens with `openat2`, which refuses to enter a mount. Where the call does not exist or a filter
-/// forbids it, `openat` is used and the caller's comparison of mounts finds it.
-#[expect(clippy::disallowed_methods, reason = "the opener of evidence")]
-fn open_on_this_mount(dir: &Dir, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    match rustix::fs::openat2(&dir.0, name, flags, Mode::empty(), ResolveFlags::NO_XDEV) {
-        Err(Errno::NOSYS | Errno::PERM) => open_plainly(&dir.0, name, flags),
-        result => result,
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the opener of evidence")]

@@ -17,8 +17,12 @@ pub struct Mount {
     pub root: PathBuf,
     /// Where it is mounted.
     pub at: PathBuf,
+    /// The options of this mount, such as `ro,noatime`.
+    pub options: String,
     /// The file system's name, such as `ext4`.
     pub fs_type: String,
+    /// The device or share that is mounted, as it was named.
+    pub source: PathBuf,
 }
 
 /// Every mount that this process sees, in the order they cover each other.
@@ -38,8 +42,24 @@ fn mount(line: &[u8]) -> Option<Mount> {
     let device = fields.nth(1)?.to_vec();
     let path = |field| Some(PathBuf::from(std::ffi::OsString::from_vec(unescape(field))));
     let (root, at) = (fields.next().and_then(path)?, fields.next().and_then(path)?);
-    let fs_type = fields.skip_while(|field| *field != b"-").nth(1)?;
-    Some(Mount { id, device, root, at, fs_type: String::from_utf8_lossy(fs_type).into_owned() })
+    let text = |field| String::from_utf8_lossy(field).into_owned();
+    let options = fields.next().map(text)?;
+    let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+    let (fs_type, source) = (fields.next().map(text)?, fields.next().and_then(path)?);
+    Some(Mount { id, device, root, at, options, fs_type, source })
+}
+
+/// The image file behind a loop device, or behind the one that this is a partition of.
+///
+/// `device` is `MAJOR:MINOR`; `None` for any other device.
+#[expect(clippy::disallowed_methods, reason = "a table of the kernel, not evidence")]
+pub fn loop_image(device: &[u8]) -> Option<PathBuf> {
+    let device = std::str::from_utf8(device).ok()?;
+    let said = ["loop/backing_file", "../loop/backing_file"]
+        .iter()
+        .find_map(|file| std::fs::read(format!("/sys/dev/block/{device}/{file}")).ok())?;
+    let path = said.strip_suffix(b"\n").unwrap_or(&said).to_vec();
+    Some(PathBuf::from(std::ffi::OsString::from_vec(path)))
 }
 
 /// Turns `\040` and its like back into bytes.
@@ -71,7 +91,8 @@ mod tests {
         assert_eq!((mount.id, &mount.device[..]), (36, &b"98:0"[..]));
         assert_eq!(mount.root, PathBuf::from(r"/a\b"));
         assert_eq!(mount.at, PathBuf::from("/mnt/x y\tz\n"));
-        assert_eq!(mount.fs_type, "ext4");
+        assert_eq!((mount.options.as_str(), mount.fs_type.as_str()), ("rw,noatime", "ext4"));
+        assert_eq!(mount.source, PathBuf::from("/dev/r"));
     }
 
     #[test]

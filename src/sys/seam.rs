@@ -42,6 +42,8 @@ pub struct Seam {
     pub shuffle: Option<u64>,
     /// Withholds what each name stands for, as some file systems do.
     pub hide_kinds: bool,
+    /// Does without `openat2`, as before Linux 5.6.
+    pub no_openat2: bool,
     /// Gives at most so many bytes for each read; more than 0.
     pub read_cap: Option<usize>,
     /// Errors to give.

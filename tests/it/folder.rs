@@ -429,6 +429,8 @@ fn errors_of_the_device_are_rows_with_their_place() {
         (Code::IoError, Some(2000), Some(3000))
     );
     assert_eq!(problem.detail, "reading: EIO");
+    let (rows, _) = scan_with(&tree, fault(Call::Open, 2, false, Errno::MFILE));
+    assert_eq!(rows[0].status, Status::Hashed, "a shortage of a moment costs nothing");
     let (rows, summary) = scan_with(&tree, fault(Call::Open, 1, false, Errno::ACCESS));
     assert_eq!((rows[0].path.as_str(), rows[0].code()), ("E1", Some(Code::PermissionDenied)));
     assert_eq!((summary.seen, summary.directories), (1, 0));

@@ -2,10 +2,12 @@
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use assay::evidence::folder::{Folder, FolderError, Options, output_inside};
+use assay::evidence::folder::{Folder, FolderError, Options, WalkSummary, output_inside};
 use assay::item::Status;
 use assay::problem::Code;
+use assay::sys::{Call, Kernel, Seam};
 
 use crate::folder::{Row, scan};
 use crate::support;
@@ -33,7 +35,13 @@ fn mounts_are_rows_and_are_not_entered() {
     let Some(_null) = bind(Path::new("/dev/null"), &at("k/x")) else { return };
     let _proc = Mounted::new(&["-t", "proc"], Path::new("proc"), &at("p")).unwrap();
     let _memory = Mounted::new(&["-t", "tmpfs"], Path::new("tmpfs"), &at("t")).unwrap();
-    let (rows, summary) = scan(&tree.path(), Options::default());
+    for no_openat2 in [false, true] {
+        let kernel = Kernel::through(Arc::new(Seam { no_openat2, ..Seam::default() }));
+        check_mounts(&scan(&tree.path(), Options { kernel, ..Options::default() }));
+    }
+}
+
+fn check_mounts((rows, summary): &(Vec<Row>, WalkSummary)) {
     let said: Vec<_> = rows.iter().map(|row| (&row.path[4..], row.status, row.code())).collect();
     let expected = [
         ("a/x", Status::Hashed, None),
@@ -141,6 +149,27 @@ fn output_in_evidence_is_found_through_bind_mounts() {
 }
 
 #[test]
+fn output_in_an_image_that_lies_in_evidence_is_found() {
+    let tree = Tree::new();
+    let [inside, outside] = [tree.path().join("image"), tree.beside("image")];
+    let mounted = tree.beside("mounted");
+    std::fs::create_dir(&mounted).unwrap();
+    if !support::is_root() {
+        return;
+    }
+    for (image, found) in [(&inside, true), (&outside, false)] {
+        std::fs::File::create(image).unwrap().set_len(8 << 20).unwrap();
+        if support::tool("mkfs.ext4", &["-q", "-F", image.to_str().unwrap()]).is_none() {
+            return;
+        }
+        let Some(_loop) = Mounted::new(&["-o", "loop"], image, &mounted) else {
+            return support::skip("cannot mount a loop device");
+        };
+        assert_eq!(asks(&tree.path(), &mounted), [found; 2]);
+    }
+}
+
+#[test]
 fn an_endless_or_impossible_output_path_is_an_error() {
     let tree = Tree::new();
     let file = tree.beside("a file");
@@ -154,9 +183,8 @@ fn an_endless_or_impossible_output_path_is_an_error() {
 
 #[test]
 fn a_check_opens_nothing() {
-    use assay::sys::{Call, Kernel, Seam};
     let tree = Tree::new();
-    let seam = std::sync::Arc::new(Seam::default());
+    let seam = Arc::new(Seam::default());
     let kernel = Kernel::through(seam.clone());
     Folder::check(&tree.path(), Options { kernel, ..Options::default() }).unwrap();
     assert_eq!((seam.count(Call::Open), seam.count(Call::Names)), (0, 0));

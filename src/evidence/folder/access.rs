@@ -111,9 +111,13 @@ pub(super) fn fs_type(stat: &Stat, magic: u32) -> String {
 
 /// The name of the file system mounted where `stat` was taken.
 pub(super) fn mounted_as(stat: &Stat) -> Option<String> {
+    mount_of(stat).map(|mount| mount.fs_type)
+}
+
+/// The mount through which `stat` was taken.
+pub(super) fn mount_of(stat: &Stat) -> Option<sys::Mount> {
     let id = stat.mount?;
-    let mounts = sys::mounts().ok()?;
-    mounts.into_iter().find(|mount| mount.id == id).map(|mount| mount.fs_type)
+    sys::mounts().ok()?.into_iter().find(|mount| mount.id == id)
 }
 
 #[cfg(test)]

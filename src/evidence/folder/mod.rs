@@ -190,6 +190,11 @@ impl Folder {
         format!("device {} inode {}", self.0.stat.device, self.0.stat.inode)
     }
 
+    /// The mount that holds the root, as the kernel has it now; its options belong in the report.
+    pub fn mount(&self) -> Option<sys::Mount> {
+        access::mount_of(&self.0.stat)
+    }
+
     /// True where the mount of the root is read-only.
     pub fn is_read_only(&self) -> bool {
         self.0.read_only

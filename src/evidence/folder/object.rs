@@ -14,7 +14,7 @@ use crate::item::{
     RecoveryBasis, Status, TimeSource, Times,
 };
 use crate::problem::{Code, Problem, Stage};
-use crate::sys::{self, Errno, FileKind, Stat};
+use crate::sys::{self, Atime, Errno, FileKind, Stat};
 
 /// An object of a folder, listed and not examined.
 pub(super) struct FolderObject {
@@ -60,7 +60,11 @@ impl FolderObject {
                 if let Some(stat) = self.ask(FileKind::File).filter(|_| stays_itself(error)) {
                     self.describe(&mut meta, &stat);
                 }
-                return unread(meta, trouble(error, Stage::Open, "opening"));
+                let mut problem = trouble(error, Stage::Open, "opening");
+                if error == Errno::PERM && ground.atime == Atime::PlainIfRefused {
+                    problem.code = Code::PermissionDenied; // both ways were tried
+                }
+                return unread(meta, problem);
             }
             Err(problem) => return unread(meta, problem),
         };

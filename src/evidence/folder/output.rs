@@ -4,7 +4,7 @@
 //! yet. Every folder on the way is compared with the evidence by device and inode; a path that only
 //! passes through evidence is inside too, since following a link there would change the link. What
 //! remains is the same folder under another mount: both are then named by file system and path in
-//! it, as the table of mounts has them.
+//! it, as the table of mounts has them; and a file system in an image file of the evidence.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -15,6 +15,9 @@ use crate::sys::{self, Errno, FileKind, Kernel, Mount, Stat};
 
 /// Links that are followed before a path is taken for endless, as the kernel does.
 const MOST_LINKS: usize = 40;
+
+/// Image files mounted from inside each other that are looked through.
+const MOST_IMAGES: usize = 16;
 
 /// True where something made at `out` would lie in the folder `evidence`, or the way there leads
 /// through it.
@@ -32,18 +35,26 @@ const MOST_LINKS: usize = 40;
 pub fn output_inside(evidence: &Path, out: &Path) -> Result<bool, FolderError> {
     let kernel = Kernel::default();
     let root = kernel.stat_path(evidence).map_err(|error| FolderError::stat(evidence, error))?;
-    let absolute = std::path::absolute(out).map_err(|_| FolderError::stat(out, Errno::INVAL))?;
-    let Some((deepest, stat)) = resolve(&kernel, &root, &absolute)? else { return Ok(true) };
     let real = evidence.canonicalize().map_err(|_| FolderError::stat(evidence, Errno::NOENT))?;
     let mounts = sys::mounts().map_err(FolderError::Mounts)?;
-    let evidence = location(&mounts, &real, &root);
-    let output = location(&mounts, &deepest, &stat);
-    Ok(match (evidence, output) {
-        (Some((device, folder)), Some((other, path))) => {
-            device == other && path.starts_with(folder)
+    let folder = location(&mounts, &real, &root);
+    let mut out = std::path::absolute(out).map_err(|_| FolderError::stat(out, Errno::INVAL))?;
+    for _ in 0..MOST_IMAGES {
+        let Some((deepest, stat)) = resolve(&kernel, &root, &out)? else { return Ok(true) };
+        let Some((device, path)) = location(&mounts, &deepest, &stat) else { return Ok(false) };
+        if folder
+            .as_ref()
+            .is_some_and(|(other, folder)| *other == device && path.starts_with(folder))
+        {
+            return Ok(true);
         }
-        _ => false,
-    })
+        // a file system in an image file: what is written to it is written where the image lies
+        match sys::loop_image(device).and_then(|image| image.parent().map(Path::to_owned)) {
+            Some(image_folder) => out = image_folder,
+            None => return Ok(false),
+        }
+    }
+    Err(FolderError::stat(&out, Errno::LOOP))
 }
 
 /// The deepest folder of `path` that exists, by its real path; `None` where the way there meets
