@@ -5,6 +5,7 @@
 
 mod atime;
 mod folder;
+mod hashset;
 mod layers;
 mod mounts;
 mod output;
