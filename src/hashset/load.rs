@@ -56,12 +56,12 @@ pub struct ListOptions {
 /// ```
 pub fn load(options: &ListOptions, pool: &rayon::ThreadPool) -> Result<ReferenceSet, SetError> {
     let path = &options.path;
-    let (raw, sha256) = read_file(path, LARGEST_LIST)?;
     let sidecar = Sidecar::of(path)?;
     let scheme = match &sidecar.scheme {
         Some(scheme) => Some(Arc::new(Scheme::read_beside(scheme, path.parent())?)),
         None => options.scheme.clone(),
     };
+    let (raw, sha256) = read_file(path, LARGEST_LIST)?;
     format::refuse_binary(path, &raw)?;
     let text = Text::decode(path, raw)?;
     let mut reading = Reading {
@@ -73,12 +73,14 @@ pub fn load(options: &ListOptions, pool: &rayon::ThreadPool) -> Result<Reference
     let format = reading.read()?;
     let Reading { rows, categories, .. } = reading;
     let scheme = categories.finish()?;
+    let (place, utf16) = (text.place(text.bytes().len(), None), text.utf16());
+    // The text is no longer needed, and what follows needs memory.
+    drop(text);
     let (entries, counts) = rows.finish(pool);
     if entries.is_empty() {
-        let place = text.place(text.bytes().len(), None);
         return Err(SetError::NoRows { place, detail: what_became(&counts) });
     }
-    let format = [Some(format), text.utf16()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let format = [Some(format), utf16].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let info = info(options, sidecar, scheme.as_deref(), format, sha256);
     Ok(ReferenceSet { info, entries, counts })
 }

@@ -81,7 +81,9 @@ fn every_format_gives_the_same_entries() {
             "csv",
             format!("\"File Name\";\"MD-5\"; SHA_1\nx;{A};\n\"y;\"\"z\";\"{B}\";{sha1};\n;;\n"),
         ),
-        ("csv", format!("md5hash\n{A}\n\n{B}\n")),
+        ("checksum", format!("{A}  a,md5,size.jpg\n{B}  b,md5,c\n")),
+        ("bsd-checksum", format!("MD5 (a,md5,c) = {A}\nMD5 (b) = {B}\n")),
+        ("csv", format!("# by hand\n\nmd5hash\n{A}\n\n{B}\n")),
         ("csv", format!("id\thash\n1\t{A}\n2\t {B} \n")),
         (
             "csv",
@@ -322,6 +324,7 @@ fn a_scheme_that_is_not_whole_is_refused_with_its_place() {
         ("name = \"x\"\n[codes]\n1 = 2\n", 3, "a table"),
         ("name = \"x\"\n[codes.1]\nkind = 1\nlabel = \"x\"\n", 3, "text in quotes"),
         ("name = \"x\"\n[codes.1\n", 2, "no TOML"),
+        (&*format!("name = {}", "[".repeat(100_000)), 1, "no TOML"),
     ] {
         let error = scheme(text).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");

@@ -81,7 +81,7 @@ pub(super) fn detect<'a>(text: &'a Text) -> Result<Option<(Format, Line<'a>)>, S
     }
     let format = if bytes.starts_with(b"%%%% HASHDEEP-") {
         Some(Format::Hashdeep)
-    } else if let Some(delimiter) = header_delimiter(bytes) {
+    } else if let Some(delimiter) = header_delimiter(bytes).filter(|_| !is_row(bytes)) {
         Some(Format::Csv { delimiter })
     } else {
         headerless(bytes)
@@ -103,6 +103,13 @@ fn headerless(line: &[u8]) -> Option<Format> {
         Some(b' ' | b'\t') => Some(Format::GnuChecksum),
         _ => Some(Format::Plain),
     }
+}
+
+/// Whether a line starts as a row does and no header: a file's name may hold `,md5,`.
+fn is_row(line: &[u8]) -> bool {
+    let digits = line.strip_prefix(b"\\").unwrap_or(line);
+    let hex = digits.iter().take_while(|c| c.is_ascii_hexdigit()).count();
+    hex >= SHORTEST_DAMAGED || headerless(line) == Some(Format::BsdChecksum)
 }
 
 /// The delimiter that shows the most known columns, where there is one; then the most columns.
