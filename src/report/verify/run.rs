@@ -100,8 +100,10 @@ impl RunFacts {
     }
 }
 
+/// Name of each set by its SHA-256; both stand in the set's object or in its `info`.
 fn sets(run: &Value) -> Option<BTreeMap<String, String>> {
     let name_of = |set: &Value| {
+        let set = set.get("info").unwrap_or(set);
         let text = |key: &str| Some(set.get(key)?.as_str()?.to_owned());
         Some((text("sha256").filter(|sha256| hex64(sha256))?, text("name")?))
     };
