@@ -88,23 +88,23 @@ impl Length {
 pub fn detect(head: &[u8]) -> Option<FileType> {
     let block = Block::new(head, 0);
     magic::detect(head)
-        .map(|kind| refined(kind, block))
+        .and_then(|kind| refined(kind, block))
         .or_else(|| confirmed(block))
         .or_else(|| magic::at_iso_sector(head))
         .or_else(|| text::detect(head))
 }
 
 /// Tells apart the kinds that share one mark.
-fn refined(kind: FileType, head: Block<'_>) -> FileType {
-    match kind {
-        FileType::Zip => zip::kind(head),
+fn refined(kind: FileType, head: Block<'_>) -> Option<FileType> {
+    Some(match kind {
+        FileType::Zip => return zip::kind(head),
         FileType::Ole => ole::kind(head),
         FileType::Tiff => tiff::kind(head),
         FileType::Mkv => video::matroska_kind(head),
         FileType::Ogg => audio::ogg_kind(head),
         FileType::Ar => archive::ar_kind(head),
         other => other,
-    }
+    })
 }
 
 /// A format whose mark is too weak to stand alone: answers only where its structure holds.

@@ -12,6 +12,8 @@ use crate::bytes::Block;
 /// Entries looked at.
 const MOST_ENTRIES: u32 = 64;
 const HEADER: usize = 30;
+/// AES encryption; APPNOTE 4.4.5 lists none above.
+const HIGHEST_METHOD: u16 = 99;
 /// Bytes of a `mimetype` entry that matter.
 const LONGEST_MIME: usize = 64;
 
@@ -24,19 +26,23 @@ struct Names {
     android: bool,
 }
 
-/// The kind, `Zip` where none is told.
-pub(super) fn kind(head: Block<'_>) -> FileType {
+/// The kind, `Zip` where none is told; `None` where the first header has a method that no version
+/// of the format knows, so that the mark is chance.
+pub(super) fn kind(head: Block<'_>) -> Option<FileType> {
     let mut names = Names::default();
     let mut at = memchr::memmem::find(head.bytes().get(..64).unwrap_or(head.bytes()), MARK);
+    if at.and_then(|at| head.u16_le(at.checked_add(8)?).ok()).is_some_and(|m| m > HIGHEST_METHOD) {
+        return None;
+    }
     for _ in 0..MOST_ENTRIES {
         let Some(entry) = at.and_then(|at| entry(head, at)) else { break };
         if let Some(told) = told_alone(&entry) {
-            return told;
+            return Some(told);
         }
         names.note(entry.name);
         at = entry.next;
     }
-    names.kind()
+    Some(names.kind())
 }
 
 const MARK: &[u8] = b"PK\x03\x04";

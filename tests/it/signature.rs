@@ -574,19 +574,27 @@ fn the_fakes_of_the_jpeg_search_image_are_told_from_its_pictures() {
 fn prints_types_for_the_oracle() {
     let Some(list) = std::env::var_os("ASSAY_TYPES_OF") else { return };
     let paths = fs::read_to_string(list).unwrap();
+    let (mut followed, mut followed_bytes) = (std::time::Duration::ZERO, 0_u128);
     let (mut spent, mut count) = (std::time::Duration::ZERO, 0_u32);
     for path in paths.lines() {
         let Ok(mut bytes) = fs::read(path) else { continue };
         let size = bytes.len();
+        let whole = Memory(bytes.clone());
         bytes.truncate(HEAD_BYTES);
         let begin = std::time::Instant::now();
         let kind = std::hint::black_box(detect(&bytes));
         spent += begin.elapsed();
         count += 1;
+        let begin = std::time::Instant::now();
+        if let Some(length) = kind.and_then(|kind| structural_length(kind, &whole, 0)) {
+            followed += begin.elapsed();
+            followed_bytes += u128::from(length.bytes);
+        }
         let extension = Path::new(path).extension().unwrap_or_default().as_encoded_bytes();
         let mismatch = kind.is_some_and(|kind| type_mismatch(kind, extension));
         let word = kind.map_or("none", FileType::as_str);
         println!("TYPE\t{word}\t{mismatch}\t{size}\t{path}");
     }
+    println!("LENGTH\t{followed_bytes} bytes followed in {followed:?}");
     println!("TIME\t{} files\t{} ns each", count, spent.as_nanos() / u128::from(count.max(1)));
 }
