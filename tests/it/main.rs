@@ -4,12 +4,16 @@
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod atime;
+mod cli;
+mod digest;
 mod folder;
 mod hashset;
 mod layers;
 mod mounts;
 mod output;
 mod report;
+mod runs;
+mod scan;
 mod signature;
 mod support;
 mod tree;
