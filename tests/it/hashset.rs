@@ -1,6 +1,5 @@
 //! Lists, sidecars and schemes as an examiner hands them over: what is read, what is refused and
 //! where, and that no message shows a value.
-#![expect(clippy::disallowed_methods, reason = "the lists here are made by the tests")]
 
 use assay::bytes::ByteOffset;
 use assay::digest::{Algorithm, Hasher, Selection};
