@@ -580,6 +580,27 @@ fn nothing_follows_a_torn_record() {
 }
 
 #[test]
+fn the_documented_lines_of_python_find_a_changed_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("report");
+    report(&folder, &objects(), plain()).unwrap();
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report-format.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let (_, code) = docs.split_once("```python\n").unwrap();
+    let (code, _) = code.split_once("```").unwrap();
+    let check = |table: &str| {
+        Command::new("python3").args(["-c", code, table]).current_dir(&folder).output().unwrap()
+    };
+    for table in ["files.csv", "matches.csv", "exceptions.csv", "custody.csv", "volumes.csv"] {
+        assert!(check(table).status.success(), "{table}");
+    }
+    let changed = read(&folder, "files.csv").replace("E1!/copy,", "E1!/cope,");
+    std::fs::write(folder.join("files.csv"), changed).unwrap();
+    let told = String::from_utf8(check("files.csv").stderr).unwrap();
+    assert!(told.starts_with("row 29 was changed"), "{told}");
+}
+
+#[test]
 fn every_column_and_word_is_in_the_documentation() {
     let text = std::fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report-format.md"),
