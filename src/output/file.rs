@@ -95,32 +95,47 @@ impl Drop for WholeFile<'_> {
 }
 
 /// A file that only grows.
+///
+/// After a write that failed every later call fails too: what was torn stays the last thing in it.
 #[derive(Debug)]
 pub struct AppendFile {
-    pub(super) file: Checked,
-    pub(super) path: PathBuf,
+    file: Checked,
+    path: PathBuf,
+    torn: bool,
 }
 
 impl AppendFile {
+    pub(super) const fn new(file: Checked, path: PathBuf) -> Self {
+        Self { file, path, torn: false }
+    }
+
     /// Writes at the end.
     ///
     /// # Errors
     /// [`OutputError::Io`]; some of the bytes may then be in the file.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
-        let written = self.file.write_all(bytes);
-        written.map_err(|source| self.error("write", source))
+        self.attempt("write", |file| file.write_all(bytes))
     }
 
     /// Makes what was written durable.
     ///
     /// # Errors
-    /// [`OutputError::Io`].
+    /// [`OutputError::Io`]; what became durable is then unknown, as after a failed write.
     pub fn sync(&mut self) -> Result<(), OutputError> {
-        self.file.sync().map_err(|source| self.error("make durable", source))
+        self.attempt("make durable", |file| file.sync())
     }
 
-    fn error(&self, action: &'static str, source: io::Error) -> OutputError {
-        OutputError::Io { action, path: self.path.clone(), source }
+    fn attempt(
+        &mut self,
+        action: &'static str,
+        call: impl FnOnce(&mut Checked) -> io::Result<()>,
+    ) -> Result<(), OutputError> {
+        let done = match self.torn {
+            true => Err(io::Error::other("an earlier write failed")),
+            false => call(&mut self.file),
+        };
+        self.torn = done.is_err();
+        done.map_err(|source| OutputError::Io { action, path: self.path.clone(), source })
     }
 }
 

@@ -151,7 +151,7 @@ impl OutputDir {
         let path = self.path.join(name);
         let file = self.open_with(name, OpenOptions::new().append(true).create(true), true)?;
         self.sync_folder(path.parent().unwrap_or(&self.path))?;
-        Ok(AppendFile { file, path })
+        Ok(AppendFile::new(file, path))
     }
 
     /// Opens a growing file after cutting what follows its first `length` bytes.
@@ -162,7 +162,7 @@ impl OutputDir {
     pub fn append_after(&self, name: &str, length: u64) -> Result<AppendFile, OutputError> {
         let file = self.open_with(name, OpenOptions::new().append(true), false)?;
         file.file.set_len(length).map_err(|source| self.error("cut", name, source))?;
-        Ok(AppendFile { file, path: self.path.join(name) })
+        Ok(AppendFile::new(file, self.path.join(name)))
     }
 
     /// Opens one of the run's own files to read it.

@@ -29,7 +29,6 @@ pub struct Journal {
     file: AppendFile,
     pending: Vec<u8>,
     records: u64,
-    broken: bool,
 }
 
 impl Journal {
@@ -42,7 +41,7 @@ impl Journal {
     pub fn create(out: &OutputDir, identity: &str) -> Result<Self, ReportError> {
         out.make_folder(schema::JOURNAL)?;
         let file = out.append(FILE)?;
-        let mut journal = Self { file, pending: Vec::new(), records: 0, broken: false };
+        let mut journal = Self { file, pending: Vec::new(), records: 0 };
         journal.frame(|out| {
             out.extend_from_slice(format!("{MAGIC} {} {identity}", schema::VERSION).as_bytes());
             Ok(())
@@ -67,7 +66,7 @@ impl Journal {
         }
         let mut file = out.append_after(FILE, reader.position())?;
         file.sync()?;
-        Ok((Self { file, pending: Vec::new(), records, broken: false }, reader.torn_at()))
+        Ok((Self { file, pending: Vec::new(), records }, reader.torn_at()))
     }
 
     /// Adds a record.
@@ -87,8 +86,7 @@ impl Journal {
     /// As [`Journal::append`].
     pub fn sync(&mut self) -> Result<(), ReportError> {
         self.write()?;
-        self.file.sync().inspect_err(|_| self.broken = true)?;
-        Ok(())
+        Ok(self.file.sync()?)
     }
 
     /// Number of records in it.
@@ -97,10 +95,7 @@ impl Journal {
     }
 
     fn write(&mut self) -> Result<(), ReportError> {
-        if self.broken {
-            return Err(ReportError::JournalBroken);
-        }
-        self.file.append(&self.pending).inspect_err(|_| self.broken = true)?;
+        self.file.append(&self.pending)?;
         self.pending.clear();
         Ok(())
     }

@@ -69,9 +69,6 @@ pub enum ReportError {
     /// The journal belongs to another run.
     #[error("the journal is of other evidence, sets or settings: scan into a new folder")]
     OtherRun,
-    /// The journal could not be written before, so nothing follows.
-    #[error("the journal could not be written earlier: free space and resume")]
-    JournalBroken,
     /// The journal does not hold as many records as were written to it.
     #[error("the journal is damaged at byte {at}: {found} of {expected} records are whole")]
     JournalDamaged {

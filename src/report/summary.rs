@@ -92,7 +92,7 @@ fn hits(page: &mut Page, run: &RunManifest, tally: &Tally) {
     page.pair(0, "ignore objects", &of(Disposition::Ignore).to_string());
     page.pair(0, "in no set", &of(Disposition::None).to_string());
     page.pair(0, "objects with a digest conflict", &tally.conflicts.to_string());
-    page.pair(0, "objects whose exact matches rest on MD5 alone", &tally.weak.to_string());
+    page.pair(0, "objects matched exactly by MD5 alone", &tally.weak.to_string());
     page.line(0, "");
     page.row("", ["objects", "contents", "low inf."].map(str::to_owned));
     let mut listed = 0;
