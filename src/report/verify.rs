@@ -194,15 +194,11 @@ pub fn verify_source(
     let mut counts = Counts::default();
     let not_covered = look_around(source, &mut found)?;
 
-    let run_json = source::whole(source, RUN_JSON)?;
-    digested.put(RUN_JSON, run_json.as_deref().map(sha256_of), None);
+    let run_json = hashed_whole(source, RUN_JSON, &mut digested)?;
     let facts = run::RunFacts::read(run_json.as_deref(), &mut found);
-    let summary = source::whole(source, SUMMARY)?;
-    digested.put(SUMMARY, summary.as_deref().map(sha256_of), None);
-    if summary.is_none() {
+    if hashed_whole(source, SUMMARY, &mut digested)?.is_none() {
         found.own(SUMMARY, None, "the file is missing");
     }
-
     let mut volumes = table::Rows::open(source, VOLUMES, &mut found)?;
     while volumes.advance(&mut found)? {}
     counts.volumes = volumes.count();
@@ -248,6 +244,17 @@ impl Digested {
     fn rows_of(&self, name: &str) -> Option<u64> {
         self.0.get(name).and_then(|(_, rows)| *rows)
     }
+}
+
+/// Reads a file that is no table.
+fn hashed_whole(
+    source: &dyn Source,
+    name: &'static str,
+    digested: &mut Digested,
+) -> Result<Option<Vec<u8>>, VerifyError> {
+    let bytes = source::whole(source, name)?;
+    digested.put(name, bytes.as_deref().map(sha256_of), None);
+    Ok(bytes)
 }
 
 /// Names that no digest covers; a journal that is still there is a difference.
