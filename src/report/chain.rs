@@ -11,7 +11,7 @@ use crate::digest::{Algorithm, Digest, Hasher, Selection};
 /// ```
 /// use assay::report::Chain;
 /// let mut chain = Chain::default();
-/// let first = chain.link(b"1,a");
+/// let first = chain.link(b"1,a").to_owned();
 /// assert_ne!(first, chain.link(b"1,a"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
