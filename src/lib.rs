@@ -12,6 +12,8 @@ pub mod hashset;
 pub mod item;
 pub mod matching;
 pub mod output;
+pub mod media;
+pub mod perceptual;
 pub mod problem;
 pub mod report;
 pub mod scan;

@@ -18,3 +18,5 @@ mod signature;
 mod support;
 mod tree;
 mod verify;
+mod media;
+mod perceptual;
