@@ -103,6 +103,7 @@ impl Index {
             category: entry.category.clone(),
             series: entry.series.as_deref().map(str::to_owned),
             victim_identified: entry.victim_identified,
+            near: None,
         })
     }
 }

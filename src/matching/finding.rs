@@ -1,5 +1,6 @@
 //! One agreement between an object and an entry of a set.
 
+use super::NearFacts;
 use crate::digest::Algorithm;
 use crate::hashset::{Category, SetKind};
 use crate::problem::words;
@@ -64,6 +65,8 @@ pub struct Finding {
     pub series: Option<String>,
     /// Whether the set says that the victim is identified.
     pub victim_identified: Option<bool>,
+    /// How near they are; none for a finding by digests.
+    pub near: Option<NearFacts>,
 }
 
 impl Disposition {

@@ -15,6 +15,7 @@ mod report;
 mod runs;
 mod scan;
 mod signature;
+mod near;
 mod support;
 mod tree;
 mod verify;

@@ -103,6 +103,7 @@ fn finding(record: &Record, set: u32, entry: &str, kind: SetKind, code: Option<&
         category: code.map(category).map(Arc::new),
         series: None,
         victim_identified: Some(true),
+        near: None,
     }
 }
 

@@ -315,6 +315,7 @@ impl MatchColumns {
             category: None,
             series: None,
             victim_identified: None,
+            near: None,
         })
     }
 }
