@@ -28,6 +28,11 @@ pub struct Strength {
 /// - `entry_quality_known`: the entry states a quality, so that both pictures have 50 or more.
 pub fn of(algorithm: NearAlgorithm, threshold: u32, entry_quality_known: bool) -> Option<Strength> {
     let qualities = if entry_quality_known { "both" } else { "object" };
+    // Counted over both conventions at once, because that is what a look-up compares.
+    let algorithm = match algorithm {
+        NearAlgorithm::PdqNn512 => NearAlgorithm::Pdq,
+        other => other,
+    };
     let mut rows = rows().filter(|row| row.qualities == qualities);
     rows.find(|row| row.algorithm == algorithm && row.threshold == threshold)
         .map(|row| row.strength)
