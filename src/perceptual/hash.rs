@@ -15,7 +15,19 @@ pub struct NotAHash {
 ///
 /// Bit `16 * i + j` of the reference (coefficient row `i`, column `j`) is bit `k % 64` of word
 /// `3 - k / 64`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct PdqHash(pub [u64; 4]);
 
 impl PdqHash {
@@ -69,7 +81,19 @@ impl FromStr for PdqHash {
 
 /// A 64-bit hash in the bit order of Python ImageHash: the first pixel or coefficient is the
 /// highest bit, and the text is `str(imagehash)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct Hash64(pub u64);
 
 impl Hash64 {
@@ -106,7 +130,19 @@ fn hex(digits: &str) -> Option<u64> {
 /// How much structure a picture has for PDQ: 0 (flat) to 100.
 ///
 /// Source: the gradient sum of the reference; under 50 the reference advises to discard the hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct PdqQuality(pub u8);
 
 impl PdqQuality {

@@ -78,12 +78,16 @@ impl<'a> View<'a> {
 }
 
 /// Every hash of one picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Hashes {
     /// PDQ of the picture at its full size.
     pub pdq: PdqHash,
     /// PDQ after nearest-neighbour reduction to at most 512 x 512, the C++ convention.
     pub pdq_nn512: PdqHash,
+    /// `pdq` in its eight query forms, in the order of [`Transform::ALL`].
+    pub pdq_forms: [PdqHash; 8],
+    /// `pdq_nn512` in its eight query forms.
+    pub pdq_nn512_forms: [PdqHash; 8],
     /// Quality of `pdq`.
     pub pdq_quality: PdqQuality,
     /// DCT hash as Python ImageHash's `phash`.
@@ -105,10 +109,14 @@ pub struct Hashes {
 pub fn hashes(view: &View<'_>) -> Hashes {
     let (full, reduced) = filter::matrix_and_reduced(view);
     let full = Coefficients::of(view, &full);
+    let forms = full.forms();
+    let small = nn512(view);
     let pdq = full.hash();
     Hashes {
         pdq,
-        pdq_nn512: nn512(view).map_or(pdq, |form| form.hash()),
+        pdq_nn512: small.as_ref().map_or(pdq, Coefficients::hash),
+        pdq_forms: forms,
+        pdq_nn512_forms: small.as_ref().map_or(forms, Coefficients::forms),
         pdq_quality: full.quality(),
         phash: imagehash::phash(&reduced),
         dhash: imagehash::dhash(&reduced),
