@@ -30,6 +30,9 @@ pub(super) struct CaseFile {
     #[serde(default)]
     pub(super) accept_polarity: bool,
     pub(super) digests: Option<String>,
+    pub(super) near_bits: Option<u8>,
+    #[serde(default)]
+    pub(super) no_near: bool,
     pub(super) threads: Option<NonZeroUsize>,
     pub(super) accept_alteration: Option<String>,
     #[serde(default)]

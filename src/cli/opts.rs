@@ -94,6 +94,12 @@ pub(super) struct ScanOpts {
     /// Digests to compute [default: md5,sha1,sha256,blake3]
     #[arg(long, value_name = "LIST")]
     pub(super) digests: Option<String>,
+    /// Largest PDQ distance reported as a near match, 0 to 64 [default: 31]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(0..=64))]
+    pub(super) near_bits: Option<u8>,
+    /// Compare by digest only
+    #[arg(long, conflicts_with = "near_bits")]
+    pub(super) no_near: bool,
     /// Number of threads that read and hash [default: one a core]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,

@@ -11,6 +11,7 @@ use super::machine;
 use super::opts::{CaseOpts, ScanOpts};
 use crate::digest::Selection;
 use crate::hashset::{ListAlgorithm, ListOptions, Scheme, SetKind};
+use crate::matching::NearOptions;
 use crate::output::Faults;
 use crate::report::Case;
 use crate::scan::{ScanPlan, SourcePlan};
@@ -32,6 +33,7 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
         lists: lists(opts, &file)?,
         scheme: opts.scheme.clone().or_else(|| file.scheme.clone()),
         digests: digests.map_or(Ok(Selection::ALL), |list| selection(list))?,
+        near: near(opts, &file),
         threads: opts.threads.or(file.threads).unwrap_or_else(cores),
         accept_alteration: stated(
             "--accept-alteration",
@@ -52,6 +54,13 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
 
 fn cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn near(opts: &ScanOpts, file: &CaseFile) -> Option<NearOptions> {
+    let bits = opts.near_bits.or(file.near_bits).map(u32::from);
+    let options = NearOptions::default();
+    let wanted = !(opts.no_near || file.no_near);
+    wanted.then(|| NearOptions { near_bits: bits.unwrap_or(options.near_bits), ..options })
 }
 
 fn selection(list: &str) -> anyhow::Result<Selection> {

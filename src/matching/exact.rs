@@ -2,7 +2,7 @@
 
 use super::{Finding, MatchKind};
 use crate::digest::{Algorithm, Digest, Digests, Selection};
-use crate::hashset::{ReferenceSet, SetEntry};
+use crate::hashset::{ReferenceSet, SetEntry, SetKind};
 use rayon::prelude::*;
 
 /// Where an entry stands: set, then place in it.
@@ -43,12 +43,22 @@ impl Index {
         &self.sets
     }
 
-    /// How many entries of a set a run that computes `selection` cannot compare.
-    pub fn incomparable(&self, set: usize, selection: Selection) -> u64 {
-        let comparable = |entry: &&SetEntry| {
-            !entry.digests.selection().iter().any(|algorithm| selection.has(algorithm))
+    /// How many entries of a set a run cannot compare.
+    ///
+    /// - `selection`: the digests it computes.
+    /// - `pictures`: whether it compares pictures.
+    pub fn incomparable(&self, set: usize, selection: Selection, pictures: bool) -> u64 {
+        let by_picture = |entry: &SetEntry| {
+            let hashes = entry.perceptual.as_ref().filter(|_| entry.kind != SetKind::Ignore);
+            hashes.is_some_and(|h| {
+                h.pdq.is_some() || h.phash.is_some() || h.dhash.is_some() || h.ahash.is_some()
+            })
         };
-        let count = self.sets.get(set).map_or(0, |s| s.entries.iter().filter(comparable).count());
+        let lost = |entry: &&SetEntry| {
+            !(entry.digests.selection().iter().any(|algorithm| selection.has(algorithm))
+                || pictures && by_picture(entry))
+        };
+        let count = self.sets.get(set).map_or(0, |s| s.entries.iter().filter(lost).count());
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 
@@ -112,7 +122,7 @@ impl Index {
 mod tests {
     use super::*;
     use crate::digest::Hasher;
-    use crate::hashset::{SetCounts, SetInfo, SetKind};
+    use crate::hashset::{SetCounts, SetInfo};
     use crate::matching::Disposition;
 
     fn digests(content: &[u8], of: &[Algorithm]) -> Digests {
@@ -204,7 +214,7 @@ mod tests {
         let sets =
             vec![set(SetKind::Alert, vec![digests(b"x", MD5), digests(b"y", Algorithm::ALL)])];
         let alert = index(sets);
-        assert_eq!(alert.incomparable(0, Selection::only(Algorithm::Sha1)), 1);
-        assert_eq!(alert.incomparable(0, Selection::ALL), 0);
+        assert_eq!(alert.incomparable(0, Selection::only(Algorithm::Sha1), true), 1);
+        assert_eq!(alert.incomparable(0, Selection::ALL, false), 0);
     }
 }

@@ -61,6 +61,8 @@ pub struct Built {
     pub alerts: u64,
     /// Objects near an alert entry and equal to none.
     pub near: u64,
+    /// Pictures that were not looked at because of a limit of time, memory or size.
+    pub pictures_not_read: u64,
     /// Files of the report and their digests; none where the report is not complete.
     pub manifest: Manifest,
 }
@@ -202,6 +204,7 @@ impl Written {
             rows: self.rows,
             alerts: of(Disposition::Alert),
             near: of(Disposition::Near),
+            pictures_not_read: self.tally.pictures_not_read(),
             manifest,
         }
     }

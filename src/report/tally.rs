@@ -124,6 +124,12 @@ impl Tally {
         })
     }
 
+    /// Pictures that a limit of time, memory or size kept from being looked at.
+    pub(super) fn pictures_not_read(&self) -> u64 {
+        let limits = ["timeout", "memory", "too_large"];
+        limits.iter().filter_map(|status| self.media.get(*status)).sum()
+    }
+
     /// The sums, with what the walker counted.
     pub(super) fn balance(&self, seen: Seen) -> Balance {
         let of = |status| self.statuses.get(&status).copied().unwrap_or(0);

@@ -1,10 +1,15 @@
-//! One read of one object: digests, length, plainness, and whether every byte was there.
+//! One read of one object: digests, type, length, plainness, whether every byte was there, and what
+//! it shows where it is a picture.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::picture::{self, Budget, Interest, LARGEST_PICTURE, Share};
 use crate::digest::{ContentWatch, Digests, Hasher, LowInformation, Selection};
 use crate::item::{Status, Stream};
+use crate::media::MediaStatus;
 use crate::problem::{Code, Problem};
+use crate::signature::{self, FileType};
+use crate::worker::PictureAnswer;
 
 /// Bytes asked for at a time: large enough that the call costs nothing, small enough to stay in
 /// the second-level cache while four digests go over it.
@@ -19,53 +24,143 @@ pub(super) struct Content {
     pub(super) digests: Digests,
     pub(super) bytes_hashed: u64,
     pub(super) low_information: Option<LowInformation>,
+    pub(super) file_type: Option<FileType>,
+    pub(super) picture: Option<PictureAnswer>,
     pub(super) status: Status,
     pub(super) reason: Option<Code>,
     pub(super) problems: Vec<Problem>,
 }
 
-/// Reads a stream to its end. `None` where `cancel` was set before the end.
-///
-/// A digest is stated only of a content that was read whole and was still meanwhile.
-pub(super) fn read(
-    mut stream: Box<dyn Stream>,
-    selection: Selection,
-    buffer: &mut [u8],
-    bytes_read: &AtomicU64,
-    cancel: &AtomicBool,
-) -> Option<Content> {
-    let mut hasher = Hasher::new(selection);
-    let mut watch = ContentWatch::default();
-    let mut problems = Vec::new();
-    loop {
-        if cancel.load(Ordering::Relaxed) {
-            return None;
-        }
-        match stream.fill(buffer) {
-            Ok(0) => break,
-            Ok(n) => {
-                let bytes = buffer.get(..n).unwrap_or(buffer);
-                hasher.update(bytes);
-                watch.update(bytes);
-                bytes_read.fetch_add(u64::try_from(n).unwrap_or(0), Ordering::Relaxed);
+/// What reading needs beside the stream.
+pub(super) struct Reading<'a> {
+    /// Digests to compute.
+    pub(super) selection: Selection,
+    /// Memory for pictures.
+    pub(super) budget: &'a Budget,
+    /// Looks at a picture's bytes.
+    pub(super) pictures: &'a (dyn Fn(&[u8]) -> PictureAnswer + Sync),
+    /// Counts bytes for whoever follows the run.
+    pub(super) bytes_read: &'a AtomicU64,
+    /// Set to stop the run.
+    pub(super) cancel: &'a AtomicBool,
+}
+
+/// The bytes of a picture while it is read.
+enum Keep<'a> {
+    /// Not decided: nothing was read yet.
+    Undecided,
+    /// Nothing is kept; the answer is known where it is a picture all the same.
+    Nothing(Option<Box<PictureAnswer>>),
+    /// Everything so far.
+    All(Vec<u8>, Share<'a>),
+}
+
+impl Reading<'_> {
+    /// Reads a stream to its end. `None` where `cancel` was set before the end.
+    ///
+    /// A digest is stated only of a content that was read whole and was still meanwhile, and only
+    /// such a content is looked at as a picture.
+    ///
+    /// - `size`: its length as stated, for the memory that keeping it takes.
+    pub(super) fn read(
+        &self,
+        mut stream: Box<dyn Stream>,
+        size: u64,
+        buffer: &mut [u8],
+    ) -> Option<Content> {
+        let mut hasher = Hasher::new(self.selection);
+        let mut watch = ContentWatch::default();
+        let mut problems = Vec::new();
+        let mut keep = Keep::Undecided;
+        let mut file_type = None;
+        loop {
+            if self.cancel.load(Ordering::Relaxed) {
+                return None;
             }
-            Err(problem) => problems.push(problem),
+            match stream.fill(buffer) {
+                Ok(0) => break,
+                Ok(n) => {
+                    let bytes = buffer.get(..n).unwrap_or(buffer);
+                    if let (Keep::Undecided, []) = (&keep, &*problems) {
+                        file_type = signature::detect(head(bytes));
+                        keep = self.keep(file_type, size);
+                    }
+                    hasher.update(bytes);
+                    watch.update(bytes);
+                    keep = keep.with(bytes, size);
+                    self.bytes_read.fetch_add(u64::try_from(n).unwrap_or(0), Ordering::Relaxed);
+                }
+                Err(problem) => problems.push(problem),
+            }
+            if problems.len() >= MAX_PROBLEMS {
+                break;
+            }
         }
-        if problems.len() >= MAX_PROBLEMS {
-            break;
+        problems.extend(stream.finish().err());
+        let reason = problems.first().map(|problem| problem.code);
+        let whole = reason.is_none();
+        Some(Content {
+            digests: if whole { hasher.finish() } else { Digests::default() },
+            bytes_hashed: watch.length(),
+            low_information: watch.finish().filter(|_| whole),
+            file_type,
+            picture: whole.then(|| keep.answer(self.pictures)).flatten(),
+            status: if whole { Status::Hashed } else { Status::Partial },
+            reason,
+            problems,
+        })
+    }
+
+    fn keep(&self, file_type: Option<FileType>, size: u64) -> Keep<'_> {
+        let detail = |why: &str| format!("{}: {why}", file_type.map_or("", FileType::as_str));
+        match picture::interest(file_type) {
+            Interest::None => Keep::Nothing(None),
+            Interest::Unsupported => Keep::answered(picture::not_decoded(
+                MediaStatus::Unsupported,
+                detail("no decoder for this type"),
+            )),
+            Interest::Decode if size > LARGEST_PICTURE => Keep::answered(picture::not_decoded(
+                MediaStatus::TooLarge,
+                detail("the file is over 96 MiB"),
+            )),
+            Interest::Decode => {
+                let share = self.budget.take(size);
+                Keep::All(Vec::with_capacity(usize::try_from(size).unwrap_or(0)), share)
+            }
         }
     }
-    problems.extend(stream.finish().err());
-    let reason = problems.first().map(|problem| problem.code);
-    let whole = reason.is_none();
-    Some(Content {
-        digests: if whole { hasher.finish() } else { Digests::default() },
-        bytes_hashed: watch.length(),
-        low_information: watch.finish().filter(|_| whole),
-        status: if whole { Status::Hashed } else { Status::Partial },
-        reason,
-        problems,
-    })
+}
+
+impl Keep<'_> {
+    /// Nothing, because the answer is known.
+    fn answered(answer: PictureAnswer) -> Self {
+        Self::Nothing(Some(Box::new(answer)))
+    }
+
+    /// These bytes and more. A stream longer than it said is no longer kept: it changed.
+    fn with(self, bytes: &[u8], size: u64) -> Self {
+        match self {
+            Self::All(mut kept, share) => {
+                kept.extend_from_slice(bytes);
+                let fits = u64::try_from(kept.len()).is_ok_and(|length| length <= size);
+                if fits { Self::All(kept, share) } else { Self::Nothing(None) }
+            }
+            other => other,
+        }
+    }
+
+    fn answer(self, pictures: &(dyn Fn(&[u8]) -> PictureAnswer + Sync)) -> Option<PictureAnswer> {
+        match self {
+            Self::Undecided => None,
+            Self::Nothing(answer) => answer.map(|answer| *answer),
+            Self::All(kept, _share) => Some(pictures(&kept)),
+        }
+    }
+}
+
+/// As much of the first bytes as telling types takes.
+fn head(bytes: &[u8]) -> &[u8] {
+    bytes.get(..signature::HEAD_BYTES).unwrap_or(bytes)
 }
 
 #[cfg(test)]
@@ -90,8 +185,34 @@ mod tests {
     }
 
     fn run(script: Script, cancel: bool) -> Option<Content> {
-        let cancel = AtomicBool::new(cancel);
-        read(Box::new(script), Selection::ALL, &mut [0; 64], &AtomicU64::new(0), &cancel)
+        read(Box::new(script), cancel, &mut [0; 64])
+    }
+
+    fn read(stream: Box<dyn Stream>, cancel: bool, buffer: &mut [u8]) -> Option<Content> {
+        let reading = Reading {
+            selection: Selection::ALL,
+            budget: &Budget::new(1000),
+            pictures: &|bytes| picture::not_decoded(MediaStatus::Ok, format!("{}", bytes.len())),
+            bytes_read: &AtomicU64::new(0),
+            cancel: &AtomicBool::new(cancel),
+        };
+        reading.read(stream, 100, buffer)
+    }
+
+    #[test]
+    fn a_picture_is_looked_at_whole_and_only_where_it_was_read_whole() {
+        let gif = b"GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02L\x01\0;".to_vec();
+        let rest = vec![0; 20];
+        let calls = |end| Script([Ok(gif.clone()), Ok(rest.clone())].into(), end);
+        let content = run(calls(Ok(())), false).unwrap();
+        assert_eq!(content.file_type, Some(FileType::Gif));
+        let length = (gif.len() + rest.len()).to_string();
+        assert_eq!(content.picture.unwrap().detail, length);
+        let changed = Problem::new(Code::ChangedDuringRead, Stage::Read, "x");
+        assert_eq!(run(calls(Err(changed)), false).unwrap().picture, None);
+        let mut long = calls(Ok(()));
+        long.0.extend([Ok(vec![0; 60]), Ok(vec![0; 60])]);
+        assert_eq!(run(long, false).unwrap().picture, None, "longer than it said");
     }
 
     #[test]
@@ -123,9 +244,7 @@ mod tests {
                 Ok(())
             }
         }
-        let cancel = AtomicBool::new(false);
-        let content =
-            read(Box::new(Broken), Selection::ALL, &mut [0; 8], &AtomicU64::new(0), &cancel);
+        let content = read(Box::new(Broken), false, &mut [0; 8]);
         assert_eq!(content.unwrap().problems.len(), MAX_PROBLEMS);
     }
 

@@ -99,6 +99,8 @@ mod tests {
             digests: Digests::default(),
             bytes_hashed: 5,
             low_information: None,
+            file_type: None,
+            picture: None,
             status: Status::Hashed,
             reason: None,
             problems: Vec::new(),

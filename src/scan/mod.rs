@@ -7,6 +7,7 @@
 mod content;
 mod links;
 mod object;
+mod picture;
 mod pipeline;
 mod plan;
 mod record;

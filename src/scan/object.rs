@@ -2,20 +2,25 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::Counters;
-use super::content::{self, Content};
+use super::content::{Content, Reading};
 use super::links::{Claim, Links};
-use crate::digest::{Digests, Selection};
+use super::{Counters, picture};
+use crate::digest::{Digests, LowInformation, Selection};
 use crate::item::{
     Contents, Examined, Item, ItemMeta, ObjectKind, ObjectPath, OrderKey, Status, Stream,
 };
-use crate::matching::{Disposition, Finding, Index, MatchKind};
+use crate::matching::{Disposition, Finding, Index, MatchKind, NearIndex, combine};
 use crate::problem::{Code, Problem, Stage};
 use crate::report::Record;
+use crate::signature;
+use crate::worker::PictureAnswer;
 
 /// What every worker of a run shares.
 pub(super) struct Shared<'a> {
     pub(super) index: &'a Index,
+    pub(super) near: Option<&'a NearIndex<'a>>,
+    pub(super) pictures: &'a (dyn Fn(&[u8]) -> PictureAnswer + Sync),
+    pub(super) budget: picture::Budget,
     pub(super) selection: Selection,
     pub(super) counters: &'a Counters,
     pub(super) cancel: &'a AtomicBool,
@@ -58,7 +63,7 @@ impl Worker<'_> {
         emit: &mut dyn FnMut(Record),
     ) {
         let Some(link) = object.meta.link else {
-            if let Some(content) = self.read(stream) {
+            if let Some(content) = self.read(stream, &object.meta) {
                 emit(self.record(object, content));
             }
             return;
@@ -69,7 +74,7 @@ impl Worker<'_> {
             Claim::Waits => {}
             Claim::Known(object, content) => emit(self.record(object, *content)),
             Claim::Read(object) => {
-                let Some(content) = self.read(stream) else { return };
+                let Some(content) = self.read(stream, &object.meta) else { return };
                 for waiting in self.shared.links.done(link, &fingerprint, names, &content) {
                     emit(self.record(waiting, content.clone()));
                 }
@@ -78,27 +83,56 @@ impl Worker<'_> {
         }
     }
 
-    fn read(&mut self, stream: Box<dyn Stream>) -> Option<Content> {
-        let Shared { selection, counters, cancel, .. } = self.shared;
-        content::read(stream, *selection, &mut self.buffer, &counters.bytes, cancel)
+    fn read(&mut self, stream: Box<dyn Stream>, meta: &ItemMeta) -> Option<Content> {
+        let reading = Reading {
+            selection: self.shared.selection,
+            budget: &self.shared.budget,
+            pictures: self.shared.pictures,
+            bytes_read: &self.shared.counters.bytes,
+            cancel: self.shared.cancel,
+        };
+        reading.read(stream, meta.size.unwrap_or(0), &mut self.buffer)
     }
 
     fn record(&self, object: Object, content: Content) -> Record {
-        let Content { digests, bytes_hashed, low_information, status, reason, mut problems } =
-            content;
-        let findings = self.shared.index.look_up(&digests, bytes_hashed);
+        let Content { digests, bytes_hashed, file_type, picture, status, reason, .. } = content;
+        let findings = self.findings(&digests, bytes_hashed, picture.as_ref());
+        let mut problems = content.problems;
+        problems.extend(picture.as_ref().and_then(picture::problem));
         problems.extend(findings.iter().filter_map(conflict));
         self.count(status, &findings);
+        let flat =
+            |picture: &PictureAnswer| picture.hashes.is_some_and(|h| h.pdq_quality.is_flat());
+        let flat = picture.as_ref().is_some_and(flat).then_some(LowInformation::Flat);
+        let blank = blank(object);
         Record {
             status,
             reason,
             bytes_hashed,
-            low_information,
+            low_information: content.low_information.or(flat),
+            detected_type: file_type.map(|file_type| file_type.as_str().to_owned()),
+            type_mismatch: file_type
+                .map(|file_type| signature::type_mismatch(file_type, extension(&blank.file_name))),
+            pictures: picture.as_ref().map(picture::facts),
             digests,
             disposition: Disposition::of(&findings),
             findings,
             problems,
-            ..blank(object)
+            ..blank
+        }
+    }
+
+    fn findings(
+        &self,
+        digests: &Digests,
+        size: u64,
+        picture: Option<&PictureAnswer>,
+    ) -> Vec<Finding> {
+        let exact = self.shared.index.look_up(digests, size);
+        let queries = picture.and_then(picture::queries);
+        match (self.shared.near, queries) {
+            (Some(near), Some(queries)) => combine(exact, near.look_up(&queries)),
+            _ => exact,
         }
     }
 
@@ -156,6 +190,16 @@ fn blank(object: Object) -> Record {
         findings: Vec::new(),
         disposition: Disposition::None,
         problems: Vec::new(),
+    }
+}
+
+/// What follows the last dot of a name; empty where there is none, or nothing before it.
+fn extension(name: &[u8]) -> &[u8] {
+    match name.iter().rposition(|byte| *byte == b'.') {
+        Some(at) if at > 0 => {
+            name.get(at..).and_then(|rest| rest.split_first()).map_or(&[], |s| s.1)
+        }
+        _ => &[],
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::digest::Selection;
 use crate::hashset::ListOptions;
+use crate::matching::NearOptions;
 use crate::output::Faults;
 use crate::report::{Case, Host, Tool};
 use crate::sys::Kernel;
@@ -37,6 +38,8 @@ pub struct ScanPlan {
     pub case: Case,
     /// Digests to compute.
     pub digests: Selection,
+    /// How near pictures are findings; `None` leaves pictures unmatched.
+    pub near: Option<NearOptions>,
     /// Threads that read and hash.
     pub threads: NonZeroUsize,
     /// On whose authority access times may change.

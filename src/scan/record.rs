@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use super::content::BUFFER_BYTES;
+use super::picture::LARGEST_PICTURE;
 use super::{ScanPlan, SourcePlan};
 use crate::digest::{Algorithm, Digest, Hasher, Selection};
 use crate::evidence::folder::Folder;
 use crate::item::escape;
-use crate::matching::Index;
+use crate::matching::{Index, NearAlgorithm, NearOptions};
+use crate::media::Limits;
 use crate::report::{RunManifest, SetRecord, Source, SourceVerdict};
 
 /// The record of a run that is about to begin.
@@ -23,7 +25,18 @@ pub(super) fn manifest(plan: &ScanPlan, index: &Index, folders: &[Folder]) -> Ru
         ("read_links", plan.read_links.to_string()),
     ];
     run.settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
-    run.limits = [("read_bytes".to_owned(), u64::try_from(BUFFER_BYTES).unwrap_or(0))].into();
+    let pictures = Limits::default();
+    let number = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+    run.limits = [
+        ("read_bytes", number(BUFFER_BYTES)),
+        ("picture_file_bytes", LARGEST_PICTURE),
+        ("picture_pixels", pictures.max_pixels),
+        ("picture_side", u64::from(pictures.max_side)),
+        ("picture_memory_bytes", pictures.max_memory),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    run.thresholds = plan.near.iter().flat_map(thresholds).collect();
     let sources = (1_u32..).zip(&plan.sources).zip(folders);
     run.sources =
         sources.map(|((n, source), folder)| self::source(plan, n, source, folder)).collect();
@@ -32,10 +45,22 @@ pub(super) fn manifest(plan: &ScanPlan, index: &Index, folders: &[Folder]) -> Ru
         .map(|(n, set)| SetRecord {
             info: set.info.clone(),
             counts: set.counts,
-            incomparable: index.incomparable(n, plan.digests),
+            incomparable: index.incomparable(n, plan.digests, plan.near.is_some()),
         })
         .collect();
     run
+}
+
+/// The largest distance reported as near, by algorithm.
+fn thresholds(near: &NearOptions) -> Vec<(String, u32)> {
+    let all = [
+        (NearAlgorithm::Pdq, Some(near.near_bits)),
+        (NearAlgorithm::PdqNn512, Some(near.near_bits)),
+        (NearAlgorithm::Phash, near.phash_bits),
+        (NearAlgorithm::Dhash, near.dhash_bits),
+        (NearAlgorithm::Ahash, near.ahash_bits),
+    ];
+    all.into_iter().filter_map(|(name, bits)| Some((name.as_str().to_owned(), bits?))).collect()
 }
 
 fn source(plan: &ScanPlan, number: u32, source: &SourcePlan, folder: &Folder) -> Source {
@@ -66,6 +91,7 @@ pub(super) fn identity(plan: &ScanPlan, run: &RunManifest, folders: &[Folder]) -
         format!("schema {}", run.schema),
         format!("tool {} {}", run.tool.version, run.tool.commit),
         format!("digests {}", plan.digests),
+        format!("near {:?}", run.thresholds),
         format!("read_links {}", plan.read_links),
     ];
     for (source, folder) in run.sources.iter().zip(folders) {

@@ -9,16 +9,18 @@ use std::time::Instant;
 
 use super::links::Links;
 use super::object::Shared;
-use super::{Counters, ScanPlan, pipeline, record};
+use super::{Counters, ScanPlan, picture, pipeline, record};
 use crate::digest::Selection;
 use crate::evidence::folder::{Folder, FolderError, Options, WalkSummary, output_inside};
 use crate::hashset::{self, SetError};
-use crate::matching::Index;
+use crate::matching::{Index, NearIndex};
+use crate::media;
 use crate::output::{OutputDir, OutputError};
 use crate::report::{
-    self, Actor, Balance, Built, Custody, Event, Handover, Journal, Record, ReportError,
-    RunManifest, RunState, Seen, SignatureHook,
+    self, Actor, Built, Custody, Event, Handover, Journal, Record, ReportError, RunManifest,
+    RunState, Seen, SignatureHook,
 };
+use crate::worker;
 
 /// Memory that all sorts of the report may hold together.
 const SORT_MEMORY: usize = 64 << 20;
@@ -34,7 +36,8 @@ pub enum ScanError {
     Set(#[from] SetError),
     /// No entry of a set has a digest that this run computes.
     #[error(
-        "set {name}: none of its entries has a digest that --digests {digests} computes; add one it has"
+        "set {name}: none of its entries can be compared by {digests} or as a picture; add a digest \
+         it has to --digests, or leave it out"
     )]
     NothingComparable {
         /// The set.
@@ -127,27 +130,30 @@ pub fn run(
 ) -> Result<ScanSummary, ScanError> {
     let clock = Instant::now();
     let index = load_sets(plan)?;
+    let near = near_index(plan, &index)?;
+    comparable(plan, &index)?;
     let folders = check_evidence(plan)?;
     let out =
         OutputDir::create(&plan.out, plan.output_faults.clone()).map_err(ScanError::Folder)?;
     let mut begun = Begun::new(plan, &index, &folders, &out)?;
-    let (seen, stopped) = begun.scan(plan, &index, &folders, follow)?;
+    let (seen, stopped) = begun.scan(plan, &index, near.as_ref(), &folders, follow)?;
     let Begun { mut run, custody, journal } = begun;
     let memory = SORT_MEMORY;
     let handover = Handover { out: &out, journal, run: &mut run, custody, seen, clock, memory };
     let built =
         if stopped { report::build_interrupted(handover)? } else { report::build(handover, sign)? };
-    let outcome = outcome(stopped, &run, &built.balance);
+    let outcome = outcome(stopped, &run, &built);
     out.release().map_err(ReportError::from)?;
     Ok(ScanSummary { outcome, built })
 }
 
-fn outcome(stopped: bool, run: &RunManifest, balance: &Balance) -> Outcome {
+fn outcome(stopped: bool, run: &RunManifest, built: &Built) -> Outcome {
+    let balance = &built.balance;
     if stopped {
         Outcome::Interrupted
     } else if run.state == RunState::Failed {
         Outcome::Failed
-    } else if balance.partial + balance.unread + balance.skipped > 0 {
+    } else if balance.partial + balance.unread + balance.skipped + built.pictures_not_read > 0 {
         Outcome::Incomplete
     } else {
         Outcome::Complete
@@ -162,15 +168,26 @@ fn load_sets(plan: &ScanPlan) -> Result<Index, ScanError> {
         .map_err(|error| ScanError::Threads { threads, detail: error.to_string() })?;
     let sets = plan.lists.iter().map(|list| hashset::load(list, &pool));
     let sets = sets.collect::<Result<Vec<_>, _>>()?;
-    let index = Index::build(sets, &pool).map_err(ScanError::TooManyEntries)?;
+    Index::build(sets, &pool).map_err(ScanError::TooManyEntries)
+}
+
+/// The entries that pictures are compared with; `None` where there are none or none is wanted.
+fn near_index<'a>(plan: &ScanPlan, index: &'a Index) -> Result<Option<NearIndex<'a>>, ScanError> {
+    let Some(options) = plan.near else { return Ok(None) };
+    let near = NearIndex::build(index.sets(), options).map_err(ScanError::TooManyEntries)?;
+    Ok(Some(near).filter(|near| !near.is_empty()))
+}
+
+/// Refuses a set of which nothing can be compared: it would be reported as searched for in vain.
+fn comparable(plan: &ScanPlan, index: &Index) -> Result<(), ScanError> {
     for (n, set) in index.sets().iter().enumerate() {
         let entries = u64::try_from(set.entries.len()).unwrap_or(u64::MAX);
-        if index.incomparable(n, plan.digests) == entries {
+        if index.incomparable(n, plan.digests, plan.near.is_some()) == entries {
             let (name, digests) = (set.info.name.clone(), plan.digests);
             return Err(ScanError::NothingComparable { name, digests });
         }
     }
-    Ok(index)
+    Ok(())
 }
 
 /// Decides for every source whether it may be read; opens none.
@@ -228,13 +245,23 @@ impl Begun {
         &mut self,
         plan: &ScanPlan,
         index: &Index,
+        near: Option<&NearIndex<'_>>,
         folders: &[Folder],
         follow: Follow<'_>,
     ) -> Result<(Seen, bool), ScanError> {
         self.open_events(plan, folders)?;
         let Follow { counters, cancel, record: tell } = follow;
-        let links = Links::default();
-        let shared = Shared { index, selection: plan.digests, counters, cancel, links };
+        let (links, limits) = (Links::default(), media::Limits::default());
+        let shared = Shared {
+            index,
+            near,
+            pictures: &|bytes| worker::read_picture(bytes, &limits),
+            budget: picture::Budget::new(picture::BUDGET_BYTES),
+            selection: plan.digests,
+            counters,
+            cancel,
+            links,
+        };
         let mut synced = Instant::now();
         let mut write = |record: Record| -> Result<(), ScanError> {
             self.journal.append(&record)?;

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use assay::digest::Selection;
 use assay::hashset::{ListOptions, SetKind};
+use assay::matching::NearOptions;
 use assay::output::Faults;
 use assay::report::{Case, Host, Tool};
 use assay::scan::{Counters, Follow, ScanError, ScanPlan, ScanSummary, SourcePlan};
@@ -28,6 +29,7 @@ pub(crate) fn plan(evidence: &Path, out: &Path) -> ScanPlan {
         scheme: None,
         case: Case::default(),
         digests: Selection::ALL,
+        near: Some(NearOptions::default()),
         threads: NonZeroUsize::new(3).unwrap(),
         accept_alteration: None,
         read_links: true,

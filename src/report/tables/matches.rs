@@ -2,7 +2,7 @@
 
 use super::{Cells, TableWriter};
 use crate::digest::Algorithm;
-use crate::matching::{Finding, MatchKind};
+use crate::matching::{Finding, MatchKind, NearFacts};
 use crate::problem::words;
 use crate::report::{Record, ReportError, RunManifest};
 
@@ -38,7 +38,7 @@ pub(in crate::report) fn matches(
         cells.number(record_no)?;
         facts(cells, record, run)?;
         object(cells, record)?;
-        agreement(cells, record, finding, run)?;
+        agreement(cells, record, finding)?;
         entry(cells, finding, run)?;
         cells.word(conflict(finding, &findings).as_str())?;
         table.end_row()?;
@@ -102,15 +102,7 @@ fn object(cells: &mut Cells, record: &Record) -> Result<(), ReportError> {
 }
 
 /// match_kind to frame_time_ms.
-fn agreement(
-    cells: &mut Cells,
-    record: &Record,
-    finding: &Finding,
-    run: &RunManifest,
-) -> Result<(), ReportError> {
-    let near = finding.kind == MatchKind::Near;
-    let threshold = run.thresholds.get(&finding.algorithm).filter(|_| near);
-    let quality = record.pictures.as_ref().and_then(|picture| picture.pdq_quality);
+fn agreement(cells: &mut Cells, record: &Record, finding: &Finding) -> Result<(), ReportError> {
     cells.word(finding.kind.as_str())?;
     cells.text(&finding.algorithm)?;
     cells.text(&finding.object_value)?;
@@ -122,11 +114,23 @@ fn agreement(
     cells.safe(&disagreeing)?;
     cells.some_flag(Some(finding.weak))?;
     cells.some_word(record.low_information.map(|low| low.as_str()))?;
-    cells.empty()?; // distance
-    cells.some(threshold)?;
-    cells.empty()?; // transform
-    cells.some(quality.filter(|_| near))?;
-    cells.blank(6) // quality_entry, fp_observed to fp_population, frame_time_ms
+    nearness(cells, finding.near.as_ref())?;
+    cells.empty() // frame_time_ms
+}
+
+/// distance to fp_population.
+fn nearness(cells: &mut Cells, near: Option<&NearFacts>) -> Result<(), ReportError> {
+    let Some(near) = near else { return cells.blank(9) };
+    cells.some(Some(near.distance))?;
+    cells.some(Some(near.threshold))?;
+    cells.word(near.transform.as_str())?;
+    cells.some(Some(near.quality_object))?;
+    cells.some(near.quality_entry)?;
+    let strength = near.strength();
+    cells.some(strength.map(|strength| strength.observed))?;
+    cells.some(strength.map(|strength| strength.pairs))?;
+    cells.text(&strength.map(|strength| strength.upper95.to_string()).unwrap_or_default())?;
+    cells.text(strength.map_or("", |strength| strength.population))
 }
 
 /// set_name to victim_identified.
