@@ -1,8 +1,7 @@
 //! Distance of every changed picture to its original, as near look-up finds it.
 //!
 //! Reads what `recall.py` writes: each original, then its changes. The original is the entry, once
-//! stored in each convention; the change is the object, and the larger of the two distances is
-//! told, since a list may hold either.
+//! stored in each convention, since a list may hold either; the change is the object.
 
 #![allow(clippy::print_stdout, reason = "a program of the tests")]
 
@@ -12,7 +11,7 @@ use std::error::Error;
 use std::io::BufRead;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("picture,change,quality,quality_changed,distance");
+    println!("picture,change,quality,quality_changed,distance,distance_nn512");
     let mut input = std::io::stdin().lock();
     let mut stored = ([PdqHash::default(); 2], 0);
     while let Some((name, forms, quality)) = read(&mut input)? {
@@ -25,8 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         within(Kernel::best(), &Hashes::new(&stored.0), &forms, 256, &mut |close| {
             nearest[close.entry] = close.distance.min(nearest[close.entry]);
         });
-        let distance = nearest[0].max(nearest[1]);
-        println!("{picture},{change},{},{quality},{distance}", stored.1);
+        let [full, reduced] = nearest;
+        println!("{picture},{change},{},{quality},{full},{reduced}", stored.1);
     }
     Ok(())
 }

@@ -191,3 +191,49 @@ fn portable(tile: &[Block], group: &[PdqHash], radius: u32, out: &mut Vec<(usize
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small enough for Miri, which runs the AVX-512 kernel on machines that have none:
+    /// `RUSTFLAGS="-Ctarget-feature=+avx2,+avx512f,+avx512vpopcntdq" cargo +nightly miri test
+    /// --lib kernels`. tests/it/near.rs has the large comparisons.
+    #[test]
+    fn kernels_give_what_counting_gives() {
+        let mut state = 88_172_645_463_325_252_u64;
+        let mut word = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let mut entries: Vec<_> =
+            (0..17).map(|_| PdqHash(std::array::from_fn(|_| word()))).collect();
+        let near = |hash: PdqHash, mask| PdqHash(hash.0.map(|word| word ^ mask));
+        let queries = [
+            entries[0],
+            near(entries[7], 0x7f),
+            near(entries[8], 0xff),
+            near(entries[16], u64::MAX),
+            PdqHash([0; 4]),
+        ];
+        entries.push(PdqHash([u64::MAX >> 33, 0, 0, 0]));
+        entries.push(PdqHash([u64::MAX >> 32, 0, 0, 0]));
+        for radius in [0, 31, 64, 256] {
+            let mut want = Vec::new();
+            for (query, asked) in queries.iter().enumerate() {
+                let all = entries.iter().map(|have| asked.distance(*have)).enumerate();
+                let close = all.filter(|(_, distance)| *distance <= radius);
+                want.extend(close.map(|(entry, distance)| Close { query, entry, distance }));
+            }
+            assert!(!want.is_empty());
+            for kernel in Kernel::ALL.iter().filter(|kernel| kernel.runs_here()) {
+                let mut got = Vec::new();
+                within(*kernel, &Hashes::new(&entries), &queries, radius, &mut |c| got.push(c));
+                got.sort_unstable();
+                assert_eq!(got, want, "{kernel}, radius {radius}");
+            }
+        }
+    }
+}
