@@ -65,7 +65,7 @@ fn record(at: u64) -> Record {
     (meta.times.created, meta.times.modified) = (Some(time), Some(time));
     (meta.times.accessed, meta.times.changed) = (Some(time), Some(time));
     let name = format!("IMG_{at:08}.JPG");
-    let problem = Problem::new(Code::TypeMismatch, Stage::Decode, "the content is text");
+    let problem = Problem::new(Code::PictureDamaged, Stage::Decode, "jpeg: cut");
     Record {
         key: OrderKey::evidence(1).child(0).child(at / 1000).child(at % 1000),
         parent: None,

@@ -130,8 +130,6 @@ words! {
         PictureTimeout = "picture_timeout",
         /// A picture needed more memory than the limits allow.
         PictureMemory = "picture_memory",
-        /// The content is of another type than the name's extension says.
-        TypeMismatch = "type_mismatch",
         /// The program itself failed on the object.
         InternalError = "internal_error",
     }
@@ -150,12 +148,11 @@ impl Code {
             Self::Symlink => "recorded, not followed",
             Self::Fifo | Self::Socket | Self::CharDevice | Self::BlockDevice => "never opened",
             Self::DigestConflict => "not an exact match; a person must compare",
-            Self::PictureDamaged => "perceptual hashes are of the part that decoded",
+            Self::PictureDamaged => "perceptual hashes of the part that decoded, if any",
             Self::DecoderCrashed
             | Self::PictureTooLarge
             | Self::PictureTimeout
             | Self::PictureMemory => "no perceptual hashes; exact digests and matches unaffected",
-            Self::TypeMismatch => "examined as what the content is",
             Self::InternalError => "contents not examined; a defect of the program",
         }
     }

@@ -113,6 +113,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     fn avx2_and_portable_copies_give_the_same_bits() {
         if !std::arch::is_x86_feature_detected!("avx2") {
             println!("skipped: this CPU has no AVX2");

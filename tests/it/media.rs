@@ -11,7 +11,7 @@ use assay::media::{Limits, MediaStatus, decode};
 fn corpora() -> Option<PathBuf> {
     let folder = std::env::var_os("ASSAY_CORPORA").map(PathBuf::from);
     if folder.is_none() {
-        println!("skipped: ASSAY_CORPORA is not set");
+        crate::support::skip("ASSAY_CORPORA is not set");
     }
     folder
 }

@@ -13,7 +13,7 @@ use assay::perceptual::{self, Hash64, PdqHash, Samples, Transform, View};
 fn corpora() -> Option<PathBuf> {
     let folder = std::env::var_os("ASSAY_CORPORA").map(PathBuf::from);
     if folder.is_none() {
-        println!("skipped: ASSAY_CORPORA is not set");
+        crate::support::skip("ASSAY_CORPORA is not set");
     }
     folder
 }
@@ -97,7 +97,7 @@ fn golden_vectors_through_rgb_and_through_luma() {
     let Some(corpora) = corpora() else { return };
     let golden = corpora.join("../reference/pdq-golden.csv");
     let Some(golden) = read(golden) else {
-        println!("skipped: pdq-golden.csv is not beside the corpora");
+        crate::support::skip("ASSAY_CORPORA has no pdq-golden.csv beside it");
         return;
     };
     let (mut report, mut seen) = (String::new(), 0);

@@ -455,7 +455,7 @@ fn kinds_of_text_are_told_apart() {
 fn corpora() -> Option<PathBuf> {
     let folder = std::env::var_os("ASSAY_CORPORA").map(PathBuf::from);
     if folder.is_none() {
-        eprintln!("skipped: ASSAY_CORPORA is unset");
+        crate::support::skip("ASSAY_CORPORA is not set");
     }
     folder
 }
@@ -546,7 +546,7 @@ fn the_fakes_of_the_jpeg_search_image_are_told_from_its_pictures() {
         .args([zip.as_os_str(), "8-jpeg-search/8-jpeg-search.dd".as_ref()])
         .output();
     let Ok(image) = unzip.map(|out| Memory(out.stdout)) else {
-        eprintln!("skipped: no unzip command");
+        crate::support::skip("unzip is not installed");
         return;
     };
     assert_eq!(image.0.len(), 10_289_152);

@@ -1,7 +1,6 @@
 //! What tests of several subjects need: saying that one was skipped, running a program, public data.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// Says that a test was skipped and why; `.ci/run` counts these lines and fails on unexpected ones.
@@ -11,17 +10,6 @@ pub(crate) fn skip(why: &str) {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         writeln!(file, "skipped: {why}").unwrap();
     }
-}
-
-/// A file or folder of the public test data outside the repository; says so where it is not there.
-pub(crate) fn corpus(inside: &str) -> Option<PathBuf> {
-    let Some(root) = std::env::var_os("ASSAY_CORPORA") else {
-        skip(&format!("{inside}: ASSAY_CORPORA is not set"));
-        return None;
-    };
-    let path = PathBuf::from(root).join(inside);
-    assert!(path.exists(), "ASSAY_CORPORA is set and {} is not there", path.display());
-    Some(path)
 }
 
 /// Runs a program of the system; `None`, and a word about it, where it is not installed.

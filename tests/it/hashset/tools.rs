@@ -38,7 +38,7 @@ fn oracle(tool: &str, arguments: &[&str]) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
         contents.push(content);
     }
     let Ok(output) = command.output() else {
-        println!("skipped: {tool} is not installed");
+        crate::support::skip(&format!("{tool} is not installed"));
         return None;
     };
     Some((output.stdout, contents))

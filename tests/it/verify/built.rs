@@ -38,7 +38,7 @@ fn record(number: u64, index: &Index) -> Record {
         file_name: name.to_vec(),
         meta,
         detected_type: Some("text".to_owned()),
-        type_mismatch: Some(number % 6 == 0),
+        type_mismatch: Some(number.is_multiple_of(6)),
         digests: Digests::default(),
         pictures: None,
         status: Status::Unread,
