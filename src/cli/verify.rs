@@ -87,8 +87,8 @@ fn tell(verification: &Verification, opts: &VerifyOpts, terminal: &Terminal) -> 
     terminal.say(&signature(&verification.signature));
     if let Some(compared) = &verification.sets {
         terminal.say(&format!(
-            "recomputed from the lists: {} findings; not recomputed: {} near, {} of other lists",
-            compared.findings, compared.near_not_recomputed, compared.of_other_sets
+            "recomputed from the lists: {} findings by digest, {} distances; of other lists: {}",
+            compared.findings, compared.near, compared.of_other_sets
         ));
         for name in &compared.sets_not_given {
             terminal.say(&format!("list of the run that was not given: {}", cell(name.as_bytes())));

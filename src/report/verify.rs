@@ -17,6 +17,7 @@
 mod cells;
 mod copies;
 mod found;
+mod near;
 mod objects;
 mod run;
 mod seal;

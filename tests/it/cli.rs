@@ -236,3 +236,35 @@ fn a_case_file_says_what_the_command_line_would() {
     fs::write(&case, text + "serial_number = '1'\n").unwrap();
     assert_eq!(code(&run()), 2, "an unknown key is refused");
 }
+
+#[test]
+fn the_demonstration_finds_changed_copies_of_known_pictures_and_no_others() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tree = Tree::new();
+    let list = root.join("hashsets/demo/alert-pictures.csv");
+    let out = tree.beside("out");
+    let run = |command: &mut Command| command.arg(&list).output().unwrap();
+    let mut scan = assay();
+    scan.arg("scan").arg(root.join("tests/data/demo")).arg("--out").arg(&out).arg("--alert");
+    assert_eq!(code(&run(&mut scan)), 0);
+    let columns = ["object_path", "entry_id", "transform", "match_kind", "fp_population"];
+    let found = crate::runs::cells(&out, "matches.csv", columns);
+    let expected = [
+        ["IMG_2101.jpg", "PICTURE-0001", "identity"],
+        ["IMG_2102_small.jpg", "PICTURE-0002", "identity"],
+        ["avatar.webp", "PICTURE-0004", "flip_x"],
+        ["cut.jpg", "PICTURE-0005", "identity"],
+        ["scan0007.png", "PICTURE-0003", "rotate270"],
+    ];
+    for (row, [name, entry, transform]) in found.iter().zip(expected) {
+        let path = format!("E1!/pictures/{name}");
+        assert_eq!(row[..4], [&*path, entry, transform, "near"]);
+        assert!(!row[4].is_empty(), "the strength is stated");
+    }
+    assert_eq!(found.len(), expected.len());
+    let mut verify = assay();
+    verify.arg("verify").arg(&out).arg("--sets");
+    let verified = run(&mut verify);
+    assert_eq!(code(&verified), 0, "{verified:?}");
+    assert!(errors(&verified).contains("5 distances"), "{}", errors(&verified));
+}

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(super) struct RunFacts {
     /// Name of each set by its SHA-256; `None` where run.json could not be read.
     pub(super) sets: Option<BTreeMap<String, String>>,
+    /// The largest PDQ distance that was a finding; `None` where pictures were not compared.
+    pub(super) near_bits: Option<u32>,
     balance: BTreeMap<Status, u64>,
     /// Rows of each table by its file, where run.json states them.
     rows: BTreeMap<&'static str, u64>,
@@ -67,6 +69,8 @@ impl RunFacts {
             let detail = format!("its state is `{}`: the run did not end", shown(state));
             found.own(RUN_JSON, None, detail);
         }
+        let bits = run.pointer("/thresholds/pdq").and_then(Value::as_u64);
+        facts.near_bits = bits.and_then(|bits| u32::try_from(bits).ok());
         facts.sets = sets(&run);
         if facts.sets.is_none() {
             found.own(RUN_JSON, None, "its list of sets is missing or has one without a SHA-256");

@@ -1,9 +1,10 @@
 //! Every exact finding computed again from the digests of files.csv, with the lists at hand.
 //!
 //! Both ways: a finding without its row is told, and a row that is no finding is told. Only the
-//! sets that are given are looked at. Near findings are counted and not computed again.
+//! sets that are given are looked at. Near findings are the work of [`super::near`].
 
 use super::found::{Found, shown};
+use super::near::NearCheck;
 use super::run::RunFacts;
 use super::table::Row;
 use crate::digest::{Algorithm, Digest, Digests};
@@ -18,8 +19,8 @@ use std::collections::BTreeSet;
 pub struct Compared {
     /// Findings computed again from the digests, exact ones and digest conflicts.
     pub findings: u64,
-    /// Rows of matches.csv that are near findings: not computed again.
-    pub near_not_recomputed: u64,
+    /// Near findings whose distance was computed again.
+    pub near: u64,
     /// Rows of matches.csv of sets that were not given: not computed again.
     pub of_other_sets: u64,
     /// Names of sets of the run that were not given.
@@ -47,6 +48,7 @@ pub(super) struct SetsCheck<'a> {
     sizes: [usize; 2],
     rows: Vec<(Key, u64)>,
     compared: Compared,
+    near: Option<NearCheck<'a>>,
 }
 
 impl<'a> SetsCheck<'a> {
@@ -81,6 +83,7 @@ impl<'a> SetsCheck<'a> {
             sizes: ["bytes_hashed", "size_bytes"].map(column),
             rows: Vec::new(),
             compared: Compared { sets_not_given, ..Compared::default() },
+            near: run.near_bits.and_then(|bits| NearCheck::new(index, bits)),
         }
     }
 
@@ -88,10 +91,13 @@ impl<'a> SetsCheck<'a> {
     pub(super) fn row(&mut self, row: &Row) {
         let [set_sha256, entry_id, match_kind, algorithm, object_value, set_kind, agreeing] =
             self.of_match.map(|column| row.cell(column));
-        if match_kind == MatchKind::Near.as_str() {
-            self.compared.near_not_recomputed += 1;
-        } else if !self.given.contains(set_sha256) {
+        if !self.given.contains(set_sha256) {
             self.compared.of_other_sets += 1;
+        } else if match_kind == MatchKind::Near.as_str() {
+            match &mut self.near {
+                Some(near) => near.row(row),
+                None => self.compared.of_other_sets += 1,
+            }
         } else {
             let key = Key {
                 set_sha256: set_sha256.to_owned(),
@@ -109,6 +115,15 @@ impl<'a> SetsCheck<'a> {
     /// Computes the findings of an object and compares them with the rows taken since the last.
     pub(super) fn object(&mut self, object: &Row, found: &mut Found) {
         let mut rows = std::mem::take(&mut self.rows);
+        if let Some(near) = &mut self.near {
+            let exact = |set: &str, entry: &str| {
+                rows.iter().any(|(key, _)| {
+                    (&*key.set_sha256, &*key.entry_id) == (set, entry)
+                        && key.match_kind == MatchKind::Exact.as_str()
+                })
+            };
+            near.object(object, exact, found);
+        }
         let mut findings = self.findings(object);
         self.compared.findings += u64::try_from(findings.len()).unwrap_or(u64::MAX);
         rows.sort_unstable();
@@ -132,7 +147,8 @@ impl<'a> SetsCheck<'a> {
 
     /// What the comparison covered.
     pub(super) fn finish(self) -> Compared {
-        self.compared
+        let near = self.near.as_ref().map_or(0, NearCheck::recomputed);
+        Compared { near, ..self.compared }
     }
 
     fn findings(&self, object: &Row) -> Vec<Key> {
