@@ -4,7 +4,8 @@
 //! radius. What it lets through is counted exactly, by code all kernels share, so that they can
 //! differ in speed and in nothing else. The sieve counts the bits of
 //! `(a0 ^ b0) | (a1 ^ b1)`, words 0 and 1 of both hashes: that is never more than the distance,
-//! so a count over the radius is a distance over the radius.
+//! so a count over the radius is a distance over the radius. Words 0 and 1 hold the finer half of a
+//! PDQ hash; of all pairs of words they let the fewest pairs of pictures through.
 //!
 //! Nothing here is trusted or refused: every value of a hash and every radius is meaningful.
 
