@@ -197,9 +197,9 @@ fn portable(tile: &[Block], group: &[PdqHash], radius: u32, out: &mut Vec<(usize
 mod tests {
     use super::*;
 
-    /// Small enough for Miri, which runs the AVX-512 kernel on machines that have none:
-    /// `RUSTFLAGS="-Ctarget-feature=+avx2,+avx512f,+avx512vpopcntdq" cargo +nightly miri test
-    /// --lib kernels`. tests/it/near.rs has the large comparisons.
+    /// Small enough for Miri, which runs the AVX-512 kernel on machines that have none when it is
+    /// built with `-Ctarget-feature=+avx2,+avx512f,+avx512vpopcntdq`. tests/it/near.rs has the
+    /// large comparisons.
     #[test]
     fn kernels_give_what_counting_gives() {
         let mut state = 88_172_645_463_325_252_u64;
