@@ -178,3 +178,24 @@ fn trivial_contents_are_marked_and_still_matched() {
     let matches = cells(&out, "matches.csv", ["low_information", "weak", "match_kind"]);
     assert_eq!(matches, [["tiny", "yes", "exact"], ["uniform", "yes", "exact"]]);
 }
+
+#[test]
+fn python_gives_the_bytes_of_every_path_back_ten_thousand_levels_deep() {
+    let tree = Tree::new();
+    tree.hostile();
+    tree.chain("deep", 10_000, |_, dir| {
+        let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CREATE;
+        rustix::fs::openat(dir, "f", flags, rustix::fs::Mode::RUSR).unwrap();
+    });
+    let out = tree.beside("out");
+    let summary = run(&plan(&tree.path(), &out)).unwrap();
+    assert!(summary.built.balance.holds && summary.built.balance.hashed > 10_000);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracles/paths.py");
+    let (report, folder) = (out.to_str().unwrap().to_owned(), tree.path());
+    let Some(output) =
+        crate::support::tool("python3", &[script, &report, folder.to_str().unwrap()])
+    else {
+        return;
+    };
+    assert!(output.status.success(), "{output:?}");
+}
