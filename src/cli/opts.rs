@@ -71,13 +71,13 @@ pub(super) struct ScanOpts {
     /// Folder for the report; must be empty or not exist, and not lie inside evidence
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// List of material to look for
+    /// List of material to look for, or a folder of lists
     #[arg(long, value_name = "SET")]
     pub(super) alert: Vec<PathBuf>,
-    /// List of material that needs no look
+    /// List of material that needs no look, or a folder of lists
     #[arg(long, value_name = "SET")]
     pub(super) ignore: Vec<PathBuf>,
-    /// List of material worth knowing of
+    /// List of material worth knowing of, or a folder of lists
     #[arg(long, value_name = "SET")]
     pub(super) info: Vec<PathBuf>,
     /// Meaning of the lists' category codes, for lists whose sidecar names none

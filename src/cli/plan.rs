@@ -131,15 +131,35 @@ fn lists(opts: &ScanOpts, file: &CaseFile) -> anyhow::Result<Vec<ListOptions>> {
         scheme: scheme.clone(),
         accept_polarity,
     };
-    let of = |kind, typed: &[PathBuf], filed: &[PathBuf]| -> Vec<ListOptions> {
-        typed.iter().chain(filed).map(|path| list(kind, path)).collect()
-    };
-    Ok([
-        of(SetKind::Alert, &opts.alert, &file.alert),
-        of(SetKind::Ignore, &opts.ignore, &file.ignore),
-        of(SetKind::Info, &opts.info, &file.info),
-    ]
-    .concat())
+    let mut all = Vec::new();
+    for (kind, typed, filed) in [
+        (SetKind::Alert, &opts.alert, &file.alert),
+        (SetKind::Ignore, &opts.ignore, &file.ignore),
+        (SetKind::Info, &opts.info, &file.info),
+    ] {
+        for path in typed.iter().chain(filed) {
+            all.extend(lists_in(path)?.iter().map(|path| list(kind, path)));
+        }
+    }
+    Ok(all)
+}
+
+/// The lists that a path names: itself, or every file below it in the order of names. Sidecars and
+/// hidden files are none.
+fn lists_in(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut lists = Vec::new();
+    for entry in walkdir::WalkDir::new(path).sort_by_file_name().follow_links(true) {
+        let entry = entry.with_context(|| format!("cannot list the folder {}", shown(path)))?;
+        let name = entry.file_name().as_encoded_bytes();
+        if entry.file_type().is_file() && !name.starts_with(b".") && !name.ends_with(b".toml") {
+            lists.push(entry.into_path());
+        }
+    }
+    ensure!(!lists.is_empty(), "the folder {} holds no list", shown(path));
+    Ok(lists)
 }
 
 /// Reads the word of `--algorithm`.

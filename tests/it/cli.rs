@@ -74,6 +74,25 @@ fn every_misuse_ends_with_2_says_why_and_writes_nothing() {
 }
 
 #[test]
+fn a_folder_of_lists_is_every_list_in_it_but_not_their_sidecars() {
+    let tree = Tree::new();
+    tree.file("a", "abc");
+    let lists = tree.beside("lists");
+    fs::create_dir_all(lists.join("deeper")).unwrap();
+    let list = |name: &str, text: &str| fs::write(lists.join(name), text).unwrap();
+    list("b.md5", "900150983cd24fb0d6963f7d28e17f72\n");
+    list("b.md5.toml", "name = 'second'\n");
+    list("deeper/c.sha1", "a9993e364706816aba3e25717850c26c9cd0d89d\n");
+    list(".hidden", "no list at all\n");
+    assert_eq!(code(&scan(&tree, "out", &["--alert", lists.to_str().unwrap()])), 0);
+    let names = crate::runs::cells(&tree.beside("out"), "matches.csv", ["set_name"]);
+    assert_eq!(names, [["second"], ["c.sha1"]]);
+    fs::create_dir(tree.beside("empty")).unwrap();
+    let empty = tree.beside("empty");
+    assert_eq!(code(&scan(&tree, "none", &["--alert", empty.to_str().unwrap()])), 2);
+}
+
+#[test]
 fn a_folder_that_is_not_empty_is_not_taken_for_a_report() {
     let tree = Tree::new();
     tree.file("a", "abc");
