@@ -118,7 +118,7 @@ words! {
         CharDevice = "char_device",
         /// A block device inside a folder: never opened.
         BlockDevice = "block_device",
-        /// MD5 agrees with an entry and another digest or the size does not.
+        /// A digest agrees with an entry and another digest or the size does not.
         DigestConflict = "digest_conflict",
         /// A picture's decoder found damage and gave part of the picture.
         PictureDamaged = "picture_damaged",
@@ -147,7 +147,7 @@ impl Code {
             Self::MountPoint | Self::RefusedFilesystem => "nothing below was examined",
             Self::Symlink => "recorded, not followed",
             Self::Fifo | Self::Socket | Self::CharDevice | Self::BlockDevice => "never opened",
-            Self::DigestConflict => "not an exact match; a person must compare",
+            Self::DigestConflict => "the entry contradicts the object; a person must compare",
             Self::PictureDamaged => "perceptual hashes of the part that decoded, if any",
             Self::DecoderCrashed
             | Self::PictureTooLarge

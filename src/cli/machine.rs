@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::digest::{Algorithm, Digest, Hasher, Selection};
+use crate::matching::kernels::Kernel;
 use crate::report::{Host, Tool};
 
 /// What the record says of the program.
@@ -16,7 +17,10 @@ pub(super) fn tool() -> Tool {
         binary_sha256: file_sha256(Path::new("/proc/self/exe")).unwrap_or_else(unknown),
         build: env!("ASSAY_BUILD").to_owned(),
         lock_sha256: sha256(include_bytes!("../../Cargo.lock")),
-        kernels: BTreeMap::from([("digest".to_owned(), "portable".to_owned())]),
+        kernels: BTreeMap::from([
+            ("digest".to_owned(), "portable".to_owned()),
+            ("near".to_owned(), format!("{:?}", Kernel::best()).to_lowercase()),
+        ]),
         sandbox: "none: pictures are decoded in the main process".to_owned(),
         decoders: BTreeMap::new(),
         known_answers: known_answers(),
@@ -27,7 +31,7 @@ pub(super) fn tool() -> Tool {
 pub(super) fn host() -> Host {
     let uname = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
-    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let user = said_by("id", &["-un"]); // by number: the environment can say anything
     let uid = rustix::process::geteuid().as_raw();
     Host {
         name: text(uname.nodename()),

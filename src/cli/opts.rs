@@ -11,8 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "assay",
     version,
     about = "Forensic seized-media scanner: finds known files and writes a report that can be checked",
-    after_help = "Exit codes: 0 complete, 1 failed, 2 usage, 3 complete with something unread, \
-                  4 a check found a difference, 130 interrupted and resumable.",
+    after_help = "Exit codes: 0 complete, 1 failed, 2 usage, 3 complete with something unread or \
+                  a picture over a limit, 4 a check found a difference, 130 interrupted. With \
+                  --exit-code-hits: 10 and 13 replace 0 and 3 where there are exact alert hits.",
     arg_required_else_help = true,
     disable_help_subcommand = true
 )]
@@ -27,13 +28,19 @@ pub(super) struct Opts {
 #[derive(Debug, Clone, Args)]
 pub(super) struct OutputOpts {
     /// Write events as JSON, one a line, to standard output
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     pub(super) json: bool,
     /// Print errors only
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Output")]
     pub(super) quiet: bool,
     /// Colours on the terminal
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Output"
+    )]
     pub(super) color: Color,
 }
 
@@ -109,10 +116,11 @@ pub(super) struct ScanOpts {
     /// Read the targets of symbolic links, which changes the links' access times
     #[arg(long)]
     pub(super) read_links: bool,
-    /// Sign the report's manifest with this minisign secret key
+    /// Sign the report's manifest with this minisign secret key; the password of an encrypted key
+    /// is taken from the environment variable ASSAY_SIGN_PASSWORD
     #[arg(long, value_name = "KEY")]
     pub(super) sign: Option<PathBuf>,
-    /// Exit with 10 instead of 0, and 13 instead of 3, where there are alert hits
+    /// Exit with 10 instead of 0, and 13 instead of 3, where there are exact alert hits
     #[arg(long)]
     pub(super) exit_code_hits: bool,
 }

@@ -94,7 +94,12 @@ impl Index {
             }
         }
         let size_differs = entry.size.is_some_and(|stated| stated != size);
-        let agrees = disagreeing.is_empty() && !size_differs;
+        // Nobody can make another content with a given SHA-256 or BLAKE3, so where one of them
+        // agrees the rest of the entry is what is wrong. MD5 and SHA-1 can be forged.
+        let strong = [Algorithm::Sha256, Algorithm::Blake3];
+        let sure = strong.iter().any(|algorithm| agreeing.contains(algorithm))
+            && !strong.iter().any(|algorithm| disagreeing.contains(algorithm));
+        let agrees = sure || disagreeing.is_empty() && !size_differs;
         let strongest = [Algorithm::Sha256, Algorithm::Blake3, Algorithm::Sha1, Algorithm::Md5]
             .into_iter()
             .find(|algorithm| agreeing.contains(algorithm))?;
@@ -207,6 +212,20 @@ mod tests {
         let alert = index(vec![sized]);
         assert_eq!(alert.look_up(&content, 1)[0].kind, MatchKind::DigestConflict);
         assert_eq!(alert.look_up(&content, 2)[0].kind, MatchKind::Exact);
+    }
+
+    #[test]
+    fn a_strong_digest_that_agrees_is_exact_and_the_rest_is_told() {
+        let content = digests(b"x", Algorithm::ALL);
+        let mut entry = digests(b"x", &[Algorithm::Sha256]);
+        let other = digests(b"y", MD5);
+        assert!(entry.set(Algorithm::Md5, other.get(Algorithm::Md5).unwrap()));
+        let mut alert = set(SetKind::Alert, vec![entry]);
+        alert.entries[0].size = Some(9);
+        let findings = index(vec![alert]).look_up(&content, 1);
+        assert_eq!((findings[0].kind, findings[0].weak), (MatchKind::Exact, false));
+        assert_eq!(findings[0].disagreeing, [Algorithm::Md5]);
+        assert!(findings[0].size_differs && findings[0].is_contradicted());
     }
 
     #[test]

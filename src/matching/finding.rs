@@ -9,11 +9,12 @@ use std::sync::Arc;
 words! {
     /// How an object agrees with an entry.
     MatchKind {
-        /// Every digest that both have is equal, and so is the size where the entry states one.
+        /// Every digest that both have is equal, and so is the size where the entry states one; or
+        /// SHA-256 or BLAKE3 is equal, whatever else the entry states.
         Exact = "exact",
         /// A perceptual hash is within the threshold.
         Near = "near",
-        /// One digest is equal and another, or the size, is not.
+        /// MD5 or SHA-1 is equal and another digest, or the size, is not.
         DigestConflict = "digest_conflict",
     }
 }
@@ -67,6 +68,13 @@ pub struct Finding {
     pub victim_identified: Option<bool>,
     /// How near they are; none for a finding by digests.
     pub near: Option<NearFacts>,
+}
+
+impl Finding {
+    /// True where the entry states a digest or a size that is not the object's.
+    pub fn is_contradicted(&self) -> bool {
+        self.size_differs || !self.disagreeing.is_empty()
+    }
 }
 
 impl Disposition {

@@ -9,6 +9,7 @@ use crate::matching::{Disposition, MatchKind};
 use crate::problem::Code;
 use crate::report::tally::{Count, Group, Tally};
 use crate::report::{RunManifest, RunState, schema};
+use std::collections::BTreeMap;
 
 /// Columns of a line.
 const WIDTH: usize = 80;
@@ -40,6 +41,7 @@ pub(super) fn render(run: &RunManifest, tally: &Tally) -> String {
     let mut page = Page::default();
     head(&mut page, run);
     hits(&mut page, run, tally);
+    looked_for(&mut page, run, tally);
     balance(&mut page, run, tally);
     not_examined(&mut page, run, tally);
     page.title("What this means");
@@ -63,6 +65,8 @@ fn head(page: &mut Page, run: &RunManifest) {
         ("authority", &case.authority),
         ("commit of the program", &run.tool.commit),
         ("SHA-256 of the program", &run.tool.binary_sha256),
+        ("machine", &run.host.name),
+        ("account", &run.host.user),
         ("started (UTC)", &run.started),
         ("ended (UTC)", &run.ended),
     ] {
@@ -72,7 +76,13 @@ fn head(page: &mut Page, run: &RunManifest) {
         let id = &source.evidence_id;
         page.fact(&format!("{id} exhibit"), &source.exhibit_ref);
         page.fact(&format!("{id} path"), &source.path);
-        page.fact(&format!("{id} image digest"), source.verdict.as_str());
+        if source.format != "folder" {
+            page.fact(&format!("{id} image digest"), source.verdict.as_str());
+        }
+        for (name, value) in &source.facts {
+            page.fact(&format!("{id} {name}"), value);
+        }
+        page.fact(&format!("{id} write blocker, as noted"), &source.write_blocker);
         page.fact(&format!("{id} alteration accepted"), &source.alteration_accepted);
     }
     for (control, _) in run.tool.known_answers.iter().filter(|(_, passed)| !**passed) {
@@ -82,17 +92,28 @@ fn head(page: &mut Page, run: &RunManifest) {
 
 fn hits(page: &mut Page, run: &RunManifest, tally: &Tally) {
     page.title("Result");
-    let low = tally.groups().find(|(group, _)| **group == Group::Alert).map_or(0, |g| g.1.low);
-    let of = |disposition| tally.dispositions.get(&disposition).copied().unwrap_or(0);
-    let alerts = of(Disposition::Alert);
-    page.pair(0, "alert objects (exact)", &alerts.saturating_sub(low).to_string());
-    page.pair(0, "  of low information, counted apart", &low.to_string());
-    page.pair(0, "near an alert entry, equal to none", &of(Disposition::Near).to_string());
-    page.pair(0, "info objects", &of(Disposition::Info).to_string());
-    page.pair(0, "ignore objects", &of(Disposition::Ignore).to_string());
-    page.pair(0, "in no set", &of(Disposition::None).to_string());
-    page.pair(0, "objects with a digest conflict", &tally.conflicts.to_string());
-    page.pair(0, "objects matched exactly by MD5 alone", &tally.weak.to_string());
+    if run.sets.is_empty() {
+        page.line(0, "NO LIST WAS GIVEN: nothing was looked for.");
+    }
+    for (disposition, label) in [
+        (Disposition::Alert, "equal to an alert entry (exact)"),
+        (Disposition::Near, "near an alert entry, equal to none"),
+        (Disposition::Info, "equal to or near an info entry only"),
+        (Disposition::Ignore, "equal to an ignore entry only"),
+    ] {
+        let of = |counts: &BTreeMap<_, u64>| counts.get(&disposition).copied().unwrap_or(0);
+        page.pair(0, label, &of(&tally.dispositions).to_string());
+        if of(&tally.low) > 0 {
+            page.pair(0, "  of these of low information", &of(&tally.low).to_string());
+        }
+    }
+    page.pair(0, "compared, in no set", &tally.compared_in_no_set.to_string());
+    let compared: u64 = tally.statuses.get(&Status::Hashed).copied().unwrap_or(0);
+    let met: u64 = tally.statuses.values().sum();
+    page.pair(0, "not compared: see Not examined", &met.saturating_sub(compared).to_string());
+    page.pair(0, "digest conflicts, not counted as equal", &tally.conflicts.to_string());
+    page.pair(0, "objects whose entry contradicts itself", &tally.contradicted.to_string());
+    page.pair(0, "equal by MD5 alone, of any kind of set", &tally.weak.to_string());
     page.line(0, "");
     page.row("", ["objects", "contents", "low inf."].map(str::to_owned));
     let mut listed = 0;
@@ -111,6 +132,33 @@ fn hits(page: &mut Page, run: &RunManifest, tally: &Tally) {
     page.line(0, "uniform or flat content). contents: different strongest digests among them.");
 }
 
+/// Every list, and how pictures were compared: what the result is a result of.
+fn looked_for(page: &mut Page, run: &RunManifest, tally: &Tally) {
+    page.title("Looked for");
+    for set in &run.sets {
+        let info = &set.info;
+        page.line(0, &format!("{} set {}", info.kind, ascii(&info.name)));
+        let (publisher, version) = (ascii(&info.publisher), ascii(&info.version));
+        let entries = set.counts.accepted;
+        page.line(2, &format!("publisher {publisher}, version {version}, entries {entries}"));
+        page.line(2, &format!("SHA-256 {}", info.sha256));
+        if set.incomparable > 0 {
+            page.line(2, &format!("entries that this run could not compare: {}", set.incomparable));
+        }
+        if set.counts.unmapped_codes > 0 {
+            let unmapped = set.counts.unmapped_codes;
+            page.line(2, &format!("ENTRIES WITH A CODE THE SCHEME DOES NOT MAP: {unmapped}"));
+            page.line(2, "they count as info, also in an alert set");
+        }
+    }
+    match run.thresholds.get("pdq") {
+        Some(bits) => page.pair(0, "near: largest PDQ distance", &bits.to_string()),
+        None => page.line(0, "pictures were not compared (--no-near)"),
+    }
+    page.pair(0, "pictures hashed and fit to be compared", &tally.pictures_compared.to_string());
+    page.pair(0, "pictures too flat to be compared", &tally.pictures_flat.to_string());
+}
+
 /// A group in words; `None` for those that are stated elsewhere.
 fn label(group: &Group, run: &RunManifest) -> Option<String> {
     Some(match group {
@@ -119,12 +167,13 @@ fn label(group: &Group, run: &RunManifest) -> Option<String> {
         Group::Set(set, kind) => {
             let set = usize::try_from(*set).ok().and_then(|at| run.sets.get(at));
             let name = set.map_or("unknown", |set| &set.info.name);
+            let polarity = set.map_or("", |set| set.info.kind.as_str());
             let what = match kind {
                 MatchKind::Exact => "exact",
                 MatchKind::Near => "near",
                 MatchKind::DigestConflict => "digest conflict",
             };
-            format!("set {}: {what}", ascii(name))
+            format!("{polarity} set {}: {what}", ascii(name))
         }
         Group::Category(scheme, code, label) => {
             format!("category {} {}: {}", ascii(scheme), ascii(code), ascii(label))
@@ -145,6 +194,10 @@ fn balance(page: &mut Page, run: &RunManifest, tally: &Tally) {
     }
     page.pair(0, "the sum holds", if balance.holds { "yes" } else { "NO: FAILED" });
     page.pair(0, "folders listed", &balance.directories.to_string());
+    if tally.unlisted > 0 {
+        page.pair(0, "folders NOT listed, each one object here", &tally.unlisted.to_string());
+        page.line(0, "What lies below those folders is in no count of this page.");
+    }
     page.pair(0, "bytes hashed", &tally.bytes_hashed.to_string());
 }
 
@@ -156,10 +209,6 @@ fn not_examined(page: &mut Page, run: &RunManifest, tally: &Tally) {
     }
     for (status, count) in tally.media.iter().filter(|(status, _)| *status != "ok") {
         page.pair(0, &format!("pictures, {}", ascii(status)), &count.to_string());
-    }
-    for set in run.sets.iter().filter(|set| set.incomparable > 0) {
-        let label = format!("entries not comparable, set {}", ascii(&set.info.name));
-        page.pair(0, &label, &set.incomparable.to_string());
     }
     for set in run.sets.iter().filter(|set| set.counts.rejected > 0) {
         let label = format!("rows refused, set {}", ascii(&set.info.name));

@@ -1,7 +1,8 @@
 //! What the summary counts, gathered while the rows are written, in bounded memory.
 
 use crate::item::{AllocStatus, ObjectKind, Status};
-use crate::matching::{Disposition, MatchKind};
+use crate::matching::{Disposition, Finding, MatchKind};
+use crate::perceptual::PdqQuality;
 use crate::problem::Code;
 use crate::report::{Balance, Record, Seen};
 use std::collections::BTreeMap;
@@ -53,7 +54,20 @@ pub(super) struct Tally {
     pub(super) media: BTreeMap<String, u64>,
     pub(super) types: BTreeMap<String, u64>,
     pub(super) bytes_hashed: u64,
+    /// Objects with a finding that is a digest conflict and so no match.
     pub(super) conflicts: u64,
+    /// Objects with a finding whose entry contradicts itself.
+    pub(super) contradicted: u64,
+    /// Objects that were compared and equal or near nothing.
+    pub(super) compared_in_no_set: u64,
+    /// Folders of which some or all names could not be listed.
+    pub(super) unlisted: u64,
+    /// Alert, info and ignore objects of low information.
+    pub(super) low: BTreeMap<Disposition, u64>,
+    /// Pictures that were compared with the lists' pictures.
+    pub(super) pictures_compared: u64,
+    /// Pictures too flat to be compared.
+    pub(super) pictures_flat: u64,
     pub(super) weak: u64,
     numbers: BTreeMap<Group, u32>,
     counts: Vec<Count>,
@@ -68,6 +82,17 @@ impl Tally {
             *self.reasons.entry((record.status, record.reason)).or_default() += 1;
         }
         *self.dispositions.entry(record.disposition).or_default() += 1;
+        if record.low_information.is_some() {
+            *self.low.entry(record.disposition).or_default() += 1;
+        }
+        let compared = record.status == Status::Hashed && record.disposition == Disposition::None;
+        self.compared_in_no_set += u64::from(compared);
+        let folder = record.meta.kind == ObjectKind::Special
+            && matches!(record.status, Status::Unread | Status::Skipped);
+        self.unlisted += u64::from(folder);
+        let quality = record.pictures.as_ref().and_then(|picture| picture.pdq_quality);
+        self.pictures_compared += u64::from(quality.is_some_and(|q| !PdqQuality(q).is_flat()));
+        self.pictures_flat += u64::from(quality.is_some_and(|q| PdqQuality(q).is_flat()));
         self.bytes_hashed = self.bytes_hashed.saturating_add(record.bytes_hashed);
         for problem in &record.problems {
             *self.problems.entry(problem.code).or_default() += 1;
@@ -98,6 +123,7 @@ impl Tally {
         }
         let has = |kind| record.findings.iter().any(|finding| finding.kind == kind);
         self.conflicts += u64::from(has(MatchKind::DigestConflict));
+        self.contradicted += u64::from(record.findings.iter().any(Finding::is_contradicted));
         let mut exact = record.findings.iter().filter(|f| f.kind == MatchKind::Exact).peekable();
         self.weak += u64::from(exact.peek().is_some() && exact.all(|finding| finding.weak));
         numbers

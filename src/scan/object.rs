@@ -9,10 +9,10 @@ use crate::digest::{Digests, LowInformation, Selection};
 use crate::item::{
     Contents, Examined, Item, ItemMeta, ObjectKind, ObjectPath, OrderKey, Status, Stream,
 };
-use crate::matching::{Disposition, Finding, Index, MatchKind, NearIndex, combine};
+use crate::matching::{Disposition, Finding, Index, NearIndex, combine};
 use crate::problem::{Code, Problem, Stage};
 use crate::report::Record;
-use crate::signature;
+use crate::signature::{self, Family, FileType};
 use crate::worker::PictureAnswer;
 
 /// What every worker of a run shares.
@@ -111,8 +111,7 @@ impl Worker<'_> {
             bytes_hashed,
             low_information: content.low_information.or(flat),
             detected_type: file_type.map(|file_type| file_type.as_str().to_owned()),
-            type_mismatch: file_type
-                .map(|file_type| signature::type_mismatch(file_type, extension(&blank.file_name))),
+            type_mismatch: mismatch(file_type, bytes_hashed, extension(&blank.file_name)),
             pictures: picture.as_ref().map(picture::facts),
             digests,
             disposition: Disposition::of(&findings),
@@ -193,6 +192,20 @@ fn blank(object: Object) -> Record {
     }
 }
 
+/// Whether the content is not what the extension says. A content of no known type is not what the
+/// extension of a picture, video, sound or archive says; of others nothing can be said.
+fn mismatch(file_type: Option<FileType>, bytes: u64, extension: &[u8]) -> Option<bool> {
+    if let Some(file_type) = file_type {
+        return Some(signature::type_mismatch(file_type, extension));
+    }
+    let lower = extension.to_ascii_lowercase();
+    let marked = FileType::ALL.iter().any(|known| {
+        matches!(known.family(), Family::Picture | Family::Video | Family::Audio | Family::Archive)
+            && known.extensions().iter().any(|one| one.as_bytes() == lower)
+    });
+    (marked && bytes > 0).then_some(true)
+}
+
 /// What follows the last dot of a name; empty where there is none, or nothing before it.
 fn extension(name: &[u8]) -> &[u8] {
     match name.iter().rposition(|byte| *byte == b'.') {
@@ -204,7 +217,7 @@ fn extension(name: &[u8]) -> &[u8] {
 }
 
 fn conflict(finding: &Finding) -> Option<Problem> {
-    (finding.kind == MatchKind::DigestConflict).then(|| {
+    finding.is_contradicted().then(|| {
         let words = |of: &[crate::digest::Algorithm]| {
             of.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(";")
         };

@@ -40,7 +40,7 @@ pub const DESCRIPTORS: usize = 64;
 #[non_exhaustive]
 pub enum FolderError {
     /// The system says nothing of the path.
-    #[error("cannot look at {path}: {symbol}")]
+    #[error("cannot look at {path}: {symbol}; check the path and the rights")]
     Stat {
         /// The path, escaped.
         path: String,
@@ -48,7 +48,7 @@ pub enum FolderError {
         symbol: String,
     },
     /// It is something else.
-    #[error("{path} is no folder")]
+    #[error("{path} is no folder; disk images are not read by this version")]
     NotAFolder {
         /// The path, escaped.
         path: String,
@@ -64,7 +64,7 @@ pub enum FolderError {
     /// Reading would change access times, and nobody consented.
     #[error(
         "reading {path} would alter it: {why}; mount it read-only, run as its owner or root, or \
-         state consent"
+         state consent with --accept-alteration TEXT"
     )]
     WouldAlter {
         /// The path, escaped.

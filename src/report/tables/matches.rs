@@ -48,7 +48,7 @@ pub(in crate::report) fn matches(
 
 /// How a finding disagrees with the others of its object.
 fn conflict(of: &Finding, all: &[&Finding]) -> Conflict {
-    if of.kind == MatchKind::DigestConflict {
+    if of.is_contradicted() {
         return Conflict::Digest;
     }
     let mut agreeing = all.iter().filter(|other| other.kind != MatchKind::DigestConflict);
