@@ -120,10 +120,7 @@ impl<'a> Chunk<'a> {
         }
         // The length or the file's end was hit: up to the next chunk of data, or all that is left.
         let after_name = rest.get(8..)?;
-        let next = ["IDAT", "IEND", "PLTE"].iter().filter_map(|name| {
-            memchr::memmem::find(after_name, name.as_bytes()).filter(|&found| found >= 8)
-        });
-        let (data, end) = match next.min() {
+        let (data, end) = match next_name(after_name) {
             Some(found) => {
                 let end = at.saturating_add(found).saturating_add(4);
                 (after_name.get(..found.saturating_sub(8)).unwrap_or_default(), end)
@@ -132,6 +129,17 @@ impl<'a> Chunk<'a> {
         };
         Some(Self { name, data, intact: false, end })
     }
+}
+
+/// Where the first name of a chunk stands, after room for the checksum and length before it.
+///
+/// One pass over what lies before it, for all names at once: a file full of damaged chunks costs no
+/// more than its length.
+fn next_name(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr2_iter(b'I', b'P', bytes).filter(|at| *at >= 8).find(|at| {
+        let name = bytes.get(*at..).and_then(|rest| rest.first_chunk::<4>());
+        name.is_some_and(|name| matches!(name, b"IDAT" | b"IEND" | b"PLTE"))
+    })
 }
 
 fn crc_of(name: &[u8; 4], data: &[u8]) -> u32 {

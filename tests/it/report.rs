@@ -403,8 +403,8 @@ fn the_summary_is_a_page_of_inert_ascii() {
         let numbers = line[label.len()..].split_whitespace();
         numbers.map(|n| n.parse().unwrap()).collect::<Vec<u64>>()
     };
-    assert_eq!(numbers("alert objects (exact)"), [2]);
-    assert_eq!(numbers("  of low information, counted apart"), [1]);
+    assert_eq!(numbers("equal to an alert entry (exact)"), [3]);
+    assert_eq!(numbers("  of these of low information"), [1]);
     assert_eq!(numbers("alert, all sets"), [2, 1, 1]);
     assert_eq!(numbers("alert, file"), [2, 1, 1]);
     assert_eq!(numbers("category scheme 1: \\x3dlabel 1"), [2, 1, 0]);
