@@ -130,6 +130,8 @@ words! {
         PictureTimeout = "picture_timeout",
         /// A picture needed more memory than the limits allow.
         PictureMemory = "picture_memory",
+        /// The process ended several times while the object was in progress, at last alone.
+        CrashedBefore = "crashed_before",
         /// The program itself failed on the object.
         InternalError = "internal_error",
     }
@@ -153,6 +155,7 @@ impl Code {
             | Self::PictureTooLarge
             | Self::PictureTimeout
             | Self::PictureMemory => "no perceptual hashes; exact digests and matches unaffected",
+            Self::CrashedBefore => "contents not examined; not tried again in this run",
             Self::InternalError => "contents not examined; a defect of the program",
         }
     }

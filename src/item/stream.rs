@@ -21,6 +21,13 @@ pub struct Item {
 pub trait Found: Send {
     /// Looks at the object and opens its content, where it has any.
     fn examine(self: Box<Self>) -> Examined;
+
+    /// True where a look at it, without opening it, shows exactly what `meta` said of it before,
+    /// its access time excepted. An object that cannot tell is examined anew.
+    fn unchanged(&self, meta: &ItemMeta) -> bool {
+        let _ = meta;
+        false
+    }
 }
 
 /// What examining an object gave.

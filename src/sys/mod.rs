@@ -46,6 +46,17 @@ const SHORTAGE: std::time::Duration = std::time::Duration::from_millis(10);
 /// ```
 pub fn symbol(error: Errno) -> String {
     let name = match error {
+        Errno::BADMSG => "EBADMSG",
+        Errno::HOSTDOWN => "EHOSTDOWN",
+        Errno::HOSTUNREACH => "EHOSTUNREACH",
+        Errno::NETDOWN => "ENETDOWN",
+        Errno::NETUNREACH => "ENETUNREACH",
+        Errno::NODEV => "ENODEV",
+        Errno::NOMEDIUM => "ENOMEDIUM",
+        Errno::NOTCONN => "ENOTCONN",
+        Errno::REMOTEIO => "EREMOTEIO",
+        Errno::SHUTDOWN => "ESHUTDOWN",
+        Errno::UCLEAN => "EUCLEAN",
         Errno::ACCESS => "EACCES",
         Errno::AGAIN => "EAGAIN",
         Errno::INVAL => "EINVAL",
@@ -68,6 +79,43 @@ pub fn symbol(error: Errno) -> String {
         other => return format!("errno {}", other.raw_os_error()),
     };
     name.to_owned()
+}
+
+/// True for errors that a lost device or share gives, whatever object is asked for.
+///
+/// `ENXIO` is left out: opening a socket gives it too.
+pub fn is_loss(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::STALE
+            | Errno::NODEV
+            | Errno::NOMEDIUM
+            | Errno::SHUTDOWN
+            | Errno::NOTCONN
+            | Errno::TIMEDOUT
+            | Errno::HOSTDOWN
+            | Errno::HOSTUNREACH
+            | Errno::NETDOWN
+            | Errno::NETUNREACH
+    )
+}
+
+/// True for errors that say that stored bytes cannot be read, so that bytes near them still may.
+pub fn is_unreadable(error: Errno) -> bool {
+    matches!(error, Errno::IO | Errno::BADMSG | Errno::UCLEAN | Errno::REMOTEIO)
+}
+
+/// True where the machine lists the device of this number, as long as it is plugged in. File
+/// systems without a device of their own are not listed.
+pub fn device_is_listed(device: u64) -> bool {
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    std::path::Path::new(&format!("/sys/dev/block/{major}:{minor}")).exists()
+}
+
+/// True for a number that the kernel gives to a mount without a device of its own: it changes with
+/// each mount.
+pub fn is_anonymous(device: u64) -> bool {
+    rustix::fs::major(device) == 0
 }
 
 /// What to do where an object cannot be opened with `O_NOATIME`.
@@ -313,6 +361,13 @@ impl Kernel {
         }
     }
 
+    /// Waits before a call is tried again; a seam of a test makes that no time.
+    pub fn wait(&self, time: std::time::Duration) {
+        if self.seam.is_none() {
+            std::thread::sleep(time);
+        }
+    }
+
     fn before(&self, call: Call) -> Result<(), Errno> {
         self.seam.as_ref().map_or(Ok(()), |seam| seam.before(call))
     }
@@ -333,7 +388,7 @@ impl Kernel {
                 Err(Errno::INTR) => {}
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) if shortages < SHORTAGES => {
                     shortages += 1;
-                    std::thread::sleep(SHORTAGE);
+                    self.wait(SHORTAGE);
                 }
                 result => return result,
             }

@@ -15,6 +15,7 @@
 mod access;
 mod descriptors;
 mod listing;
+mod loss;
 mod object;
 mod output;
 mod place;
@@ -122,6 +123,7 @@ struct Ground {
     kernel: Kernel,
     descriptors: descriptors::Descriptors,
     counts: Counts,
+    loss: loss::Loss,
 }
 
 #[derive(Default)]
@@ -156,6 +158,7 @@ impl Folder {
         let verdict = access::decide(&stat, system, options.accept_alteration)
             .map_err(|why| FolderError::WouldAlter { path: shown(root), why })?;
         Ok(Self(Arc::new(Ground {
+            loss: loss::Loss::new(&stat),
             root: root.to_owned(),
             stat,
             fs_type,
@@ -185,9 +188,20 @@ impl Folder {
         format!("{} ino:{}", self.0.fs_type, self.0.stat.inode)
     }
 
-    /// What tells this folder from others on this machine, until its device is taken away.
+    /// What tells this folder from others on this machine. A mount without a device of its own, as
+    /// of a share, gets another number each time it is made, so that number says nothing.
     pub fn place(&self) -> String {
-        format!("device {} inode {}", self.0.stat.device, self.0.stat.inode)
+        let Stat { device, inode, .. } = self.0.stat;
+        match sys::is_anonymous(device) {
+            true => format!("inode {inode}"),
+            false => format!("device {device} inode {inode}"),
+        }
+    }
+
+    /// Why nothing of this folder can be read any more, once that is certain: what is asked for
+    /// after it fails at once, and says nothing of the objects.
+    pub fn lost(&self) -> Option<String> {
+        self.0.loss.told()
     }
 
     /// The mount that holds the root, as the kernel has it now; its options belong in the report.

@@ -43,6 +43,23 @@ impl Found for FolderObject {
             Listed::Decided(status, problem) => self.decided(*status, problem.clone()),
         }
     }
+
+    fn unchanged(&self, meta: &ItemMeta) -> bool {
+        let (kind, object) = match &self.listed {
+            Listed::File => (FileKind::File, ObjectKind::File),
+            Listed::Without(FileKind::Symlink) => (FileKind::Symlink, ObjectKind::Symlink),
+            Listed::Without(kind) => (*kind, ObjectKind::Special),
+            Listed::Decided(..) => return false,
+        };
+        let Some(stat) = self.ask(kind).filter(|stat| !self.ground.is_elsewhere(stat)) else {
+            return false;
+        };
+        let mut now = self.meta(object);
+        self.describe(&mut now, &stat);
+        now.times.accessed = meta.times.accessed; // reading may change it where that was accepted
+        now.link_target.clone_from(&meta.link_target);
+        now == *meta
+    }
 }
 
 impl FolderObject {
@@ -50,8 +67,10 @@ impl FolderObject {
         let Some(claim) = &self.folder else { return self.nothing_of(ObjectKind::File) };
         let name = self.path.name().unwrap_or_default();
         let ground = &*self.ground;
-        let opened =
-            claim.place().with(ground, |dir| ground.kernel.open_file(dir, name, ground.atime));
+        let open = || {
+            claim.place().with(ground, |dir| ground.kernel.open_file(dir, name, ground.atime))
+        };
+        let opened = ground.patiently(open);
         let mut meta = self.meta(ObjectKind::File);
         let (file, how) = match opened {
             Ok(Ok(opened)) => opened,
@@ -80,7 +99,7 @@ impl FolderObject {
             return unread(meta, replaced());
         }
         self.describe(&mut meta, &stat);
-        let stream = FileStream::new(ground.kernel.clone(), file, stat);
+        let stream = FileStream::new(Arc::clone(&self.ground), file, stat);
         Examined { meta, contents: Contents::Stream(Box::new(stream)) }
     }
 
@@ -91,12 +110,13 @@ impl FolderObject {
         let name = self.path.name().unwrap_or_default();
         let ground = &*self.ground;
         let mut meta = self.meta(object);
-        let asked = claim.place().with(ground, |dir| {
+        let ask = |dir: &sys::Dir| {
             let stat = ground.kernel.stat_at(dir, name)?;
             let wanted = is_link && stat.kind == kind && ground.read_links;
             let target = wanted.then(|| ground.kernel.link_target(dir, name)).transpose()?;
             Ok((stat, target))
-        });
+        };
+        let asked = ground.patiently(|| claim.place().with(ground, ask));
         let (stat, target) = match asked {
             Ok(Ok(asked)) => asked,
             Ok(Err(error)) => {

@@ -2,40 +2,137 @@
 //!
 //! Never mapped: a file cut short under a map would kill the process. One byte more than the
 //! stated size is asked for, so that a file that grows is noticed and one that grows for ever ends.
+//!
+//! Where the device does not give a block, the block is asked for again in pages of 4 KiB, and a
+//! page that fails in sectors of 512 bytes, each once. A sector that fails is a hole; holes that
+//! touch are one problem. Where 2 MiB on end give no sector, or after 900 holes, the rest of the file is not tried: a
+//! dead drive needs seconds for each failing read. The policy is fixed, so that two runs over the
+//! same bad sectors say the same.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::Ground;
 use crate::item::{Stream, Timestamp};
 use crate::problem::{Code, Problem, Stage};
-use crate::sys::{self, Errno, File, Kernel, Stat};
+use crate::sys::{self, Errno, File, Stat};
+
+/// Bytes asked for at a time where a block failed.
+const PAGE: u64 = 4096;
+/// Bytes asked for at a time where a page failed.
+const SECTOR: u64 = 512;
+/// Bytes on end that fail before the rest is given up.
+const HOPELESS: u64 = 2 << 20;
+/// Holes of one file before the rest is given up.
+const HOLES: usize = 900;
 
 /// A regular file being read.
 pub(super) struct FileStream {
-    kernel: Kernel,
+    ground: Arc<Ground>,
     file: File,
     /// What was known of it when it was opened.
     before: Stat,
     at: u64,
     ended: bool,
     failed: bool,
+    /// Up to here pages are read, because a block failed.
+    pages_to: u64,
+    /// Up to here sectors are read, because a page failed.
+    sectors_to: u64,
+    /// The hole that ends where the next byte is to be read.
+    hole: Option<Hole>,
+    /// Problems to be told.
+    told: VecDeque<Problem>,
+}
+
+#[derive(Clone, Copy)]
+struct Hole {
+    start: u64,
+    error: Errno,
 }
 
 impl FileStream {
-    pub(super) fn new(kernel: Kernel, file: File, before: Stat) -> Self {
-        Self { kernel, file, before, at: 0, ended: false, failed: false }
+    pub(super) fn new(ground: Arc<Ground>, file: File, before: Stat) -> Self {
+        Self {
+            ground,
+            file,
+            before,
+            at: 0,
+            ended: false,
+            failed: false,
+            pages_to: 0,
+            sectors_to: 0,
+            hole: None,
+            told: VecDeque::new(),
+        }
     }
 
-    /// A device may give at the second try what it did not at the first.
+    /// The end of the piece to ask for next: a block, or what its failing leaves to try.
+    fn piece_end(&self) -> u64 {
+        let after = |size: u64| self.at.saturating_sub(self.at % size).saturating_add(size);
+        if self.at < self.sectors_to {
+            after(SECTOR)
+        } else if self.at < self.pages_to {
+            after(PAGE)
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// Reads a piece; what the device does not give while it is away is asked for again.
     fn read(&self, buf: &mut [u8]) -> Result<usize, Errno> {
-        match self.kernel.read_at(&self.file, self.at, buf) {
-            Err(Errno::IO) => self.kernel.read_at(&self.file, self.at, buf),
+        let kernel = &self.ground.kernel;
+        match kernel.read_at(&self.file, self.at, buf) {
+            Err(error)
+                if (sys::is_loss(error) || sys::is_unreadable(error) || error == Errno::NXIO)
+                    && self.ground.is_back() =>
+            {
+                kernel.read_at(&self.file, self.at, buf)
+            }
             result => result,
         }
     }
 
-    fn fail(&mut self, error: Errno) -> Problem {
-        (self.ended, self.failed) = (true, true);
-        let rest = self.before.size.saturating_sub(self.at);
+    /// Makes smaller the piece that failed, or a hole of it.
+    fn failed(&mut self, error: Errno, asked: u64) {
+        let size = self.before.size;
+        if self.at >= size {
+            self.end(); // whether it grew is asked at the end, in another way
+        } else if !sys::is_unreadable(error) || self.ground.loss.told().is_some() {
+            self.give_up(error);
+        } else if self.at < self.sectors_to {
+            let hole = *self.hole.get_or_insert(Hole { start: self.at, error });
+            self.at = self.piece_end().min(size);
+            self.failed = true;
+            let hopeless = self.at.saturating_sub(hole.start) >= HOPELESS;
+            if hopeless || self.told.len() >= HOLES {
+                self.give_up(error);
+            }
+        } else if self.at < self.pages_to {
+            self.sectors_to = self.piece_end();
+        } else {
+            self.pages_to = self.at.saturating_add(asked);
+        }
+    }
+
+    /// Takes all that is left as one hole.
+    fn give_up(&mut self, error: Errno) {
+        self.hole.get_or_insert(Hole { start: self.at, error });
+        self.failed = true;
+        self.at = self.before.size.max(self.at);
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.close_hole();
+    }
+
+    fn close_hole(&mut self) {
+        let Some(Hole { start, error }) = self.hole.take() else { return };
         let detail = format!("reading: {}", sys::symbol(error));
-        Problem::new(Code::IoError, Stage::Read, detail).at(self.at, rest)
+        let problem = Problem::new(Code::IoError, Stage::Read, detail);
+        self.told.push_back(problem.at(start, self.at.saturating_sub(start)));
     }
 }
 
@@ -44,27 +141,33 @@ impl Stream for FileStream {
         let mut done = 0_usize;
         while !self.ended {
             let left = self.before.size.saturating_add(1).saturating_sub(self.at);
-            let most = usize::try_from(left).unwrap_or(usize::MAX);
+            let piece = left.min(self.piece_end().saturating_sub(self.at));
+            let most = usize::try_from(piece).unwrap_or(usize::MAX);
             let rest = buf.get_mut(done..).unwrap_or_default();
             let most = most.min(rest.len());
             if left == 0 {
-                self.ended = true;
+                self.end();
             }
             let Some(rest) = rest.get_mut(..most).filter(|rest| !rest.is_empty()) else { break };
             match self.read(rest) {
-                Ok(0) => self.ended = true,
+                Ok(0) => self.end(),
                 Ok(n) => {
+                    self.close_hole();
                     done = done.saturating_add(n);
                     self.at = self.at.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
                 }
-                Err(error) => return Err(self.fail(error)),
+                Err(error) => self.failed(error, u64::try_from(most).unwrap_or(u64::MAX)),
             }
         }
-        Ok(done)
+        // Bytes first: none of them is lost to a problem that was met after them.
+        if done > 0 {
+            return Ok(done);
+        }
+        self.told.pop_front().map_or(Ok(0), Err)
     }
 
     fn finish(self: Box<Self>) -> Result<(), Problem> {
-        let after = self.kernel.stat_file(&self.file).map_err(|error| {
+        let after = self.ground.kernel.stat_file(&self.file).map_err(|error| {
             let detail = format!("asking whether it was still: {}", sys::symbol(error));
             Problem::new(Code::IoError, Stage::Read, detail)
         })?;

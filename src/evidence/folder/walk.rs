@@ -150,10 +150,11 @@ impl<E: FnMut(Item) -> ControlFlow<()>> Walker<'_, E> {
         let Some(permit) = self.ground.descriptors.acquire(self.cancel) else {
             return ControlFlow::Break(());
         };
-        let entered = match parent {
-            Some(parent) => self.open_below(parent, &path),
-            None => self.open_root(),
-        };
+        let mut entered = self.open(parent, &path);
+        // Whatever went wrong may be the loss of the whole, which is no fault of this folder.
+        if entered.is_err() && self.ground.is_back() {
+            entered = self.open(parent, &path);
+        }
         let (dir, stat) = match entered {
             Ok(entered) => entered,
             Err(Refusal(status, problem)) => {
@@ -162,6 +163,9 @@ impl<E: FnMut(Item) -> ControlFlow<()>> Walker<'_, E> {
             }
         };
         let (listing, ended) = Listing::read(&self.ground.kernel, &dir, &mut self.buffer);
+        if ended.is_some() {
+            self.ground.is_back();
+        }
         match ended {
             None => self.summary.directories = self.summary.directories.saturating_add(1),
             Some(error) => {
@@ -175,6 +179,13 @@ impl<E: FnMut(Item) -> ControlFlow<()>> Walker<'_, E> {
         self.levels.push(Level { place, claim, listing, next: 0, repeats: 0 });
         self.let_go();
         ControlFlow::Continue(())
+    }
+
+    fn open(&self, parent: Option<&Arc<Place>>, path: &ObjectPath) -> Result<Entered, Refusal> {
+        match parent {
+            Some(parent) => self.open_below(parent, path),
+            None => self.open_root(),
+        }
     }
 
     /// Gives up the shallowest folder that is kept open, once there are too many.
