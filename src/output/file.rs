@@ -1,4 +1,4 @@
-//! The three kinds of files a run writes: whole, growing, unnamed.
+//! The kinds of files a run writes: whole, growing, unnamed, fixed.
 
 use super::{Faults, Operation, OutputDir, OutputError};
 use std::fs::File;
@@ -167,5 +167,23 @@ impl SpillFile {
 
     fn error(&self, action: &'static str, source: io::Error) -> OutputError {
         OutputError::Io { action, path: self.folder.clone(), source }
+    }
+}
+
+/// A file of fixed length whose parts are changed in place, by any thread.
+///
+/// It tells a later process what this one was doing when it ended; a lost machine may lose it.
+#[derive(Debug)]
+pub struct FixedFile {
+    pub(super) file: File,
+}
+
+impl FixedFile {
+    /// Writes at `at`.
+    ///
+    /// # Errors
+    /// As pwrite(2).
+    pub fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, at)
     }
 }

@@ -11,7 +11,7 @@ mod faults;
 mod file;
 
 pub use faults::{Effect, Fault, Faults, Operation};
-pub use file::{AppendFile, SpillFile, WholeFile};
+pub use file::{AppendFile, FixedFile, SpillFile, WholeFile};
 
 use file::Checked;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -98,12 +98,13 @@ impl OutputDir {
         Ok(out)
     }
 
-    /// Locks the folder of a run that was not finished.
+    /// Locks the folder of an earlier run, however far it came.
     ///
     /// # Errors
     /// [`OutputError::Locked`], [`OutputError::NothingToResume`], [`OutputError::Io`].
     pub fn resume(path: &Path, faults: Faults) -> Result<Self, OutputError> {
-        if !names(path)?.iter().any(|name| name == JOURNAL) {
+        let own = |name: &std::ffi::OsString| [JOURNAL, LOCK, RUN].iter().any(|own| name == own);
+        if !path.exists() || !names(path)?.iter().any(own) {
             return Err(OutputError::NothingToResume { path: path.to_owned() });
         }
         let out = Self { lock: lock(path)?, path: path.to_owned(), faults };
@@ -163,6 +164,41 @@ impl OutputDir {
         let file = self.open_with(name, OpenOptions::new().append(true), false)?;
         file.file.set_len(length).map_err(|source| self.error("cut", name, source))?;
         Ok(AppendFile::new(file, self.path.join(name)))
+    }
+
+    /// Makes a file of zeros of a fixed length, to be changed in place.
+    ///
+    /// # Errors
+    /// [`OutputError::Io`].
+    pub fn fixed(&self, name: &str, length: usize) -> Result<FixedFile, OutputError> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let mut file = self.open_with(name, &options, true)?;
+        let filled = file.write_all(&vec![0; length]).and_then(|()| file.sync());
+        filled.map_err(|source| self.error("write", name, source))?;
+        Ok(FixedFile { file: file.file })
+    }
+
+    /// Reads one of the run's own small files whole; `None` where it is not there.
+    ///
+    /// # Errors
+    /// [`OutputError::Io`].
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, OutputError> {
+        let mut bytes = Vec::new();
+        match self.open(name) {
+            Err(OutputError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            file => file?
+                .read_to_end(&mut bytes)
+                .map_err(|source| self.error("read", name, source))?,
+        };
+        Ok(Some(bytes))
+    }
+
+    /// True where the folder holds this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.path.join(name).exists()
     }
 
     /// Opens one of the run's own files to read it.
@@ -303,6 +339,8 @@ impl OutputDir {
 
 /// The folder of working state inside an output folder; an unfinished run has one.
 pub const JOURNAL: &str = "journal";
+/// What is written first of a run.
+const RUN: &str = "run.json";
 
 /// Opens one of the program's own files, such as a finished report's, to read it.
 ///

@@ -9,11 +9,12 @@
 use crate::digest::{Digest, Digests};
 use crate::item::OrderKey;
 use crate::output::OutputDir;
+use crate::report::newest::{self, Newest};
 use crate::report::sort::{Sorted, Sorter};
 use crate::report::tables::{self, Place, TableWriter};
 use crate::report::tally::Tally;
 use crate::report::{
-    Balance, Custody, Event, Journal, JournalReader, Manifest, Record, ReportError, Rows,
+    Balance, Custody, Event, Frame, Journal, JournalReader, Manifest, Record, ReportError, Rows,
     RunManifest, RunState, journal, run, schema, summary,
 };
 use std::time::Instant;
@@ -103,12 +104,32 @@ pub fn build(
         let signature = sign(manifest.text().as_bytes()).map_err(ReportError::Sign)?;
         out.write_whole(schema::SIGNATURE, |file| file.write_all(&signature))?;
     }
+    clean(out)?;
+    Ok(written.built(run, custody.value().to_owned(), manifest))
+}
+
+/// Removes what a report needs no more once its manifest is there.
+///
+/// # Errors
+/// [`ReportError::Output`].
+pub fn clean(out: &OutputDir) -> Result<(), ReportError> {
     for table in [schema::FILES, schema::MATCHES, schema::EXCEPTIONS] {
         out.remove(&tables::incomplete(table))?;
     }
+    out.remove(journal::BEGUN)?;
     out.remove(journal::FILE)?;
-    out.remove_folder(schema::JOURNAL)?;
-    Ok(written.built(run, custody.value().to_owned(), manifest))
+    Ok(out.remove_folder(schema::JOURNAL)?)
+}
+
+/// Removes what an earlier attempt to build wrote under final names, before its manifest.
+///
+/// # Errors
+/// [`ReportError::Output`].
+pub fn retract(out: &OutputDir) -> Result<(), ReportError> {
+    for table in [schema::VOLUMES, schema::FILES, schema::MATCHES, schema::EXCEPTIONS] {
+        out.remove(table.file)?;
+    }
+    Ok(out.remove(schema::SUMMARY)?)
 }
 
 /// Writes what is known of a run that was stopped: tables named `*.incomplete.csv`, the state
@@ -151,12 +172,12 @@ impl Written {
         memory: usize,
         complete: bool,
     ) -> Result<Self, ReportError> {
-        let records = by_order(out, journal, memory / 2)?;
+        let records = by_order(out, journal, memory / 2, complete)?;
         let (mut rows, mut tally) = (Rows::default(), Tally::default());
         let mut matches = TableWriter::begin(out, schema::MATCHES, complete)?;
         let mut exceptions = TableWriter::begin(out, schema::EXCEPTIONS, complete)?;
         let mut digests = Sorter::new(out, memory / 4);
-        let mut pass = records.rows()?;
+        let mut pass = Newest::of(&records)?;
         while let Some((_, bytes)) = pass.next()? {
             let record = Record::decode(bytes)?;
             rows.files += 1;
@@ -210,16 +231,33 @@ impl Written {
     }
 }
 
-/// The records of the journal by order key.
-fn by_order(out: &OutputDir, journal: &Journal, memory: usize) -> Result<Sorted, ReportError> {
+/// The frames of the journal by order key. Of a run that reached its end only what was recorded or
+/// confirmed since it was taken up for the last time counts; of one that was stopped everything.
+fn by_order(
+    out: &OutputDir,
+    journal: &Journal,
+    memory: usize,
+    complete: bool,
+) -> Result<Sorted, ReportError> {
     let mut reader = JournalReader::open(out)?;
     let mut sorter = Sorter::new(out, memory);
+    let mut marks_left = if complete { journal.marks() } else { 0 };
     let (mut found, mut payload) = (0, Vec::new());
-    while reader.next(&mut payload)? {
-        sorter.push(Record::key_of(&payload)?.as_bytes(), &payload)?;
+    while let Some(frame) = reader.frame(&mut payload)? {
         found += 1;
+        match frame {
+            Frame::Record => {
+                let mark = if marks_left > 0 { newest::OLD } else { newest::LIVE };
+                newest::push(&mut sorter, &Record::key_of(&payload)?, mark, &payload)?;
+            }
+            Frame::Confirmed if marks_left == 0 => {
+                sorter.push_marked(&payload, newest::CONFIRMED, &[])?;
+            }
+            Frame::Resumed => marks_left = marks_left.saturating_sub(1),
+            Frame::Confirmed | Frame::Suspect => {}
+        }
     }
-    let expected = journal.records();
+    let expected = journal.frames();
     if found != expected {
         return Err(ReportError::JournalDamaged { at: reader.position(), found, expected });
     }
@@ -270,7 +308,7 @@ fn write_files<'a>(
 ) -> Result<(TableWriter<'a>, u64), ReportError> {
     let mut table = TableWriter::begin(out, schema::FILES, complete)?;
     let (mut ancestors, mut orphans) = (Ancestors::default(), 0);
-    let (mut pass, mut copies) = (records.rows()?, copies.rows()?);
+    let (mut pass, mut copies) = (Newest::of(records)?, copies.rows()?);
     let mut copy = next_copy(&mut copies)?;
     while let Some((_, bytes)) = pass.next()? {
         let record = Record::decode(bytes)?;

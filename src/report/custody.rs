@@ -28,6 +28,10 @@ words! {
         RunInterrupted = "run_interrupted",
         /// A stopped run was taken up again.
         RunResumed = "run_resumed",
+        /// What a stopped run had recorded was compared with the evidence.
+        RecordsChecked = "records_checked",
+        /// An evidence item could not be reached any more.
+        EvidenceLost = "evidence_lost",
         /// The run ended.
         RunEnd = "run_end",
         /// The report is complete; `detail` holds the digests of its files.
@@ -80,10 +84,16 @@ impl Custody {
     /// [`ReportError::Output`].
     pub fn resume(out: &OutputDir, actor: Actor) -> Result<Self, ReportError> {
         let mut text = Vec::new();
-        let read = out.open(schema::CUSTODY.file)?.read_to_end(&mut text);
-        read.map_err(ReportError::JournalRead)?;
+        if out.has(schema::CUSTODY.file) {
+            let read = out.open(schema::CUSTODY.file)?.read_to_end(&mut text);
+            read.map_err(ReportError::JournalRead)?;
+        }
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         text.truncate(whole);
+        if text.is_empty() {
+            out.remove(schema::CUSTODY.file)?; // not even its header was durable
+            return Self::start(out, actor);
+        }
         let length = u64::try_from(whole).map_err(|_| ReportError::TooLong)?;
         let mut custody = Self::on(out.append_after(schema::CUSTODY.file, length)?, actor);
         for line in text.split_inclusive(|byte| *byte == b'\n').skip(1) {

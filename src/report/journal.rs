@@ -2,16 +2,28 @@
 //!
 //! A frame is a length (u32, little-endian), the CRC-32 of the payload (u32, little-endian) and the
 //! payload. The first frame holds the format version and the identity of the run, as text; each
-//! frame after it holds one record. A killed run or a lost machine leaves at most a torn tail: the
-//! reader stops there and says where. A frame that does not check ends the journal even where
-//! others follow it, because after a power cut nothing says that they belong to it.
+//! frame after it starts with a letter: a record, the key of a record that was found still true, an
+//! object that was in progress when the process ended, or the mark of a run taken up again. Such a
+//! run lists the evidence from its start and repeats by key what it need not read: what counts in
+//! the end is what was recorded or confirmed after the last mark.
+//!
+//! A killed run or a lost machine leaves at most a torn tail: the reader stops there and says where.
+//! A frame that does not check ends the journal even where others follow it, because after a power
+//! cut nothing says that they belong to it.
 
+use crate::item::OrderKey;
 use crate::output::{AppendFile, OutputDir};
+use crate::report::newest::{self, Newest};
+use crate::report::sort::{Sorted, Sorter};
 use crate::report::{Record, ReportError, schema};
+use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 
 /// The journal's file in the output folder.
 pub(super) const FILE: &str = "journal/records";
+
+/// What each worker has in progress, in the output folder.
+pub const BEGUN: &str = "journal/begun";
 
 /// Bytes gathered before they are written.
 const BATCH: usize = 256 * 1024;
@@ -19,6 +31,72 @@ const BATCH: usize = 256 * 1024;
 const HEAD: usize = 8;
 /// First word of the first frame.
 const MAGIC: &str = "assay-journal";
+
+/// What a frame holds, by its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame {
+    /// A record.
+    Record,
+    /// The key of an earlier record that is still true.
+    Confirmed,
+    /// An object that was in progress when the process ended: [`Suspect`].
+    Suspect,
+    /// The run was taken up again.
+    Resumed,
+}
+
+impl Frame {
+    const fn letter(self) -> u8 {
+        match self {
+            Self::Record => b'R',
+            Self::Confirmed => b'C',
+            Self::Suspect => b'S',
+            Self::Resumed => b'E',
+        }
+    }
+
+    fn of(letter: u8) -> Option<Self> {
+        let all = [Self::Record, Self::Confirmed, Self::Suspect, Self::Resumed];
+        all.into_iter().find(|frame| frame.letter() == letter)
+    }
+}
+
+/// An object during which the process ended.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Suspect {
+    /// Where its row would stand.
+    pub key: OrderKey,
+    /// CRC-32 of its name: where another object stands at the key now, nothing is said of that.
+    pub name: u32,
+    /// How often the process ended meanwhile.
+    pub deaths: u32,
+}
+
+/// What a run that was not finished left behind.
+pub struct Resumed {
+    /// The journal, to go on with.
+    pub journal: Journal,
+    /// Where a torn tail was cut.
+    pub torn_at: Option<u64>,
+    /// The newest record of each key.
+    pub known: Known,
+    /// Objects that were in progress when the process ended, in the order of their keys; without
+    /// those recorded since, unless the record says that they were given up.
+    pub suspects: Vec<Suspect>,
+}
+
+/// The newest record of each key of a journal, in the order of keys.
+pub struct Known(Sorted);
+
+impl Known {
+    /// Reads them from the first: key and encoded record.
+    ///
+    /// # Errors
+    /// [`ReportError::Output`], [`ReportError::SpillDamaged`].
+    pub fn records(&self) -> Result<Newest<'_>, ReportError> {
+        Newest::of(&self.0)
+    }
+}
 
 /// The journal of a running scan.
 ///
@@ -29,6 +107,8 @@ pub struct Journal {
     file: AppendFile,
     pending: Vec<u8>,
     records: u64,
+    frames: u64,
+    marks: u64,
 }
 
 impl Journal {
@@ -41,32 +121,95 @@ impl Journal {
     pub fn create(out: &OutputDir, identity: &str) -> Result<Self, ReportError> {
         out.make_folder(schema::JOURNAL)?;
         let file = out.append(FILE)?;
-        let mut journal = Self { file, pending: Vec::new(), records: 0 };
-        journal.frame(|out| {
-            out.extend_from_slice(format!("{MAGIC} {} {identity}", schema::VERSION).as_bytes());
+        let mut journal = Self::on(file);
+        let first = format!("{MAGIC} {} {identity}", schema::VERSION);
+        journal.put(|out| {
+            out.extend_from_slice(first.as_bytes());
             Ok(())
         })?;
         journal.sync()?;
         Ok(journal)
     }
 
+    const fn on(file: AppendFile) -> Self {
+        Self { file, pending: Vec::new(), records: 0, frames: 0, marks: 0 }
+    }
+
     /// Goes on with the journal of a run that was not finished, after cutting its torn tail.
-    /// Returns the place of the cut, where there was one.
+    ///
+    /// - `memory`: bytes that sorting its records may hold.
     ///
     /// # Errors
     /// [`ReportError::OtherRun`] where its identity is not `identity`; [`ReportError::Output`].
-    pub fn resume(out: &OutputDir, identity: &str) -> Result<(Self, Option<u64>), ReportError> {
+    pub fn resume(out: &OutputDir, identity: &str, memory: usize) -> Result<Resumed, ReportError> {
         let mut reader = JournalReader::open(out)?;
         if reader.identity() != identity {
-            return Err(ReportError::OtherRun);
+            return Err(ReportError::OtherRun(differences(reader.identity(), identity)));
         }
-        let (mut records, mut payload) = (0, Vec::new());
-        while reader.next(&mut payload)? {
-            records += 1;
+        let mut known = Sorter::new(out, memory);
+        let mut suspects = BTreeMap::new();
+        let (mut records, mut frames, mut marks, mut payload) = (0, 0, 0, Vec::new());
+        while let Some(frame) = reader.frame(&mut payload)? {
+            frames += 1;
+            match frame {
+                Frame::Record => {
+                    records += 1;
+                    let key = Record::key_of(&payload)?;
+                    if !suspects.is_empty() && !Record::decode(&payload)?.is_given_up() {
+                        suspects.remove(&key);
+                    }
+                    newest::push(&mut known, &key, newest::LIVE, &payload)?;
+                }
+                Frame::Suspect => {
+                    let suspect: Suspect =
+                        postcard::from_bytes(&payload).map_err(ReportError::Decode)?;
+                    suspects.insert(suspect.key.clone(), suspect);
+                }
+                Frame::Resumed => marks += 1,
+                Frame::Confirmed => {}
+            }
         }
         let mut file = out.append_after(FILE, reader.position())?;
         file.sync()?;
-        Ok((Self { file, pending: Vec::new(), records }, reader.torn_at()))
+        Ok(Resumed {
+            journal: Self { records, frames, marks, ..Self::on(file) },
+            torn_at: reader.torn_at(),
+            known: Known(known.finish()?),
+            suspects: suspects.into_values().collect(),
+        })
+    }
+
+    /// Marks that the run is taken up again: records so far count only where they are confirmed.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn mark_resumed(&mut self) -> Result<(), ReportError> {
+        self.frame(Frame::Resumed, |_| Ok(()))?;
+        self.marks += 1;
+        self.sync()
+    }
+
+    /// Adds the key of an earlier record that was found still true.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn confirm(&mut self, key: &OrderKey) -> Result<(), ReportError> {
+        self.frame(Frame::Confirmed, |out| {
+            out.extend_from_slice(key.as_bytes());
+            Ok(())
+        })
+    }
+
+    /// Adds an object that was in progress when the process ended.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn suspect(&mut self, suspect: &Suspect) -> Result<(), ReportError> {
+        self.frame(Frame::Suspect, |out| {
+            let encoded = postcard::to_extend(suspect, std::mem::take(out));
+            *out = encoded.map_err(ReportError::Encode)?;
+            Ok(())
+        })
     }
 
     /// Adds a record.
@@ -75,9 +218,9 @@ impl Journal {
     /// [`ReportError::Output`] or [`ReportError::Encode`]; after an error of the disk every later
     /// call fails, so that no record follows a torn one.
     pub fn append(&mut self, record: &Record) -> Result<(), ReportError> {
-        self.frame(|out| record.encode(out))?;
+        self.frame(Frame::Record, |out| record.encode(out))?;
         self.records += 1;
-        if self.pending.len() >= BATCH { self.write() } else { Ok(()) }
+        Ok(())
     }
 
     /// Makes every record so far durable.
@@ -89,9 +232,19 @@ impl Journal {
         Ok(self.file.sync()?)
     }
 
-    /// Number of records in it.
+    /// Number of records in it, those that newer ones stand for included.
     pub const fn records(&self) -> u64 {
         self.records
+    }
+
+    /// Number of frames after the first.
+    pub(super) const fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// How often the run was taken up again.
+    pub(super) const fn marks(&self) -> u64 {
+        self.marks
     }
 
     fn write(&mut self) -> Result<(), ReportError> {
@@ -101,6 +254,19 @@ impl Journal {
     }
 
     fn frame(
+        &mut self,
+        frame: Frame,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(), ReportError>,
+    ) -> Result<(), ReportError> {
+        self.put(|out| {
+            out.push(frame.letter());
+            fill(out)
+        })?;
+        self.frames += 1;
+        if self.pending.len() >= BATCH { self.write() } else { Ok(()) }
+    }
+
+    fn put(
         &mut self,
         fill: impl FnOnce(&mut Vec<u8>) -> Result<(), ReportError>,
     ) -> Result<(), ReportError> {
@@ -142,7 +308,7 @@ impl JournalReader {
         let file = BufReader::with_capacity(BATCH, file);
         let mut reader = Self { file, length, position: 0, torn: false, identity: String::new() };
         let mut payload = Vec::new();
-        if !reader.next(&mut payload)? {
+        if !reader.payload(&mut [], &mut payload)? {
             return Err(ReportError::NoJournal);
         }
         let start = format!("{MAGIC} {} ", schema::VERSION);
@@ -161,6 +327,34 @@ impl JournalReader {
     /// # Errors
     /// [`ReportError::JournalRead`] where the disk does not give the bytes.
     pub fn next(&mut self, payload: &mut Vec<u8>) -> Result<bool, ReportError> {
+        while let Some(frame) = self.frame(payload)? {
+            if frame == Frame::Record {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Puts what the next frame holds in `payload`, without its letter; `None` at the end or a torn
+    /// tail.
+    ///
+    /// # Errors
+    /// As [`JournalReader::next`].
+    pub fn frame(&mut self, payload: &mut Vec<u8>) -> Result<Option<Frame>, ReportError> {
+        let start = self.position;
+        let mut letter = [0];
+        if !self.payload(&mut letter, payload)? {
+            return Ok(None);
+        }
+        let frame = Frame::of(letter[0]);
+        if frame.is_none() {
+            (self.torn, self.position) = (true, start);
+        }
+        Ok(frame)
+    }
+
+    /// Puts the next payload behind its first bytes.
+    fn payload(&mut self, first: &mut [u8], payload: &mut Vec<u8>) -> Result<bool, ReportError> {
         payload.clear();
         let left = self.length.saturating_sub(self.position);
         if self.torn || left == 0 {
@@ -174,13 +368,18 @@ impl JournalReader {
             _ => [u8::MAX; HEAD],
         };
         let size = u64::from(u32::from_le_bytes([a, b, c, d]));
-        if left < 8 || size > left - 8 {
+        let ahead = u64::try_from(first.len()).unwrap_or(u64::MAX);
+        if left < 8 || size > left - 8 || size <= ahead.saturating_sub(1) || size == 0 {
             self.torn = true;
             return Ok(false);
         }
-        let read = (&mut self.file).take(size).read_to_end(payload);
+        self.file.read_exact(first).map_err(ReportError::JournalRead)?;
+        let read = (&mut self.file).take(size - ahead).read_to_end(payload);
         read.map_err(ReportError::JournalRead)?;
-        if crc32fast::hash(payload) != u32::from_le_bytes(checksum) || size == 0 {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(first);
+        crc.update(payload);
+        if crc.finalize() != u32::from_le_bytes(checksum) {
             self.torn = true;
             payload.clear();
             return Ok(false);
@@ -198,4 +397,24 @@ impl JournalReader {
     pub fn torn_at(&self) -> Option<u64> {
         self.torn.then_some(self.position)
     }
+}
+
+/// The lines of two identities that differ, old before new, for a person.
+fn differences(old: &str, new: &str) -> String {
+    let without = |of: &'_ str, other: &str| -> Vec<String> {
+        of.lines().filter(|line| !other.lines().any(|o| o == *line)).map(str::to_owned).collect()
+    };
+    let (mut gone, mut come) = (without(old, new), without(new, old));
+    let mut told = Vec::new();
+    let word = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    gone.retain(|line| match come.iter().position(|new| word(new) == word(line)) {
+        Some(at) => {
+            told.push(format!("{line} -> {}", come.remove(at)));
+            false
+        }
+        None => true,
+    });
+    told.extend(gone.iter().map(|line| format!("{line} -> (none)")));
+    told.extend(come.iter().map(|line| format!("(none) -> {line}")));
+    told.join("; ")
 }

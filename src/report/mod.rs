@@ -11,6 +11,7 @@ mod chain;
 mod custody;
 mod journal;
 mod manifest;
+mod newest;
 mod record;
 mod run;
 pub mod schema;
@@ -21,11 +22,12 @@ mod tables;
 mod tally;
 pub mod verify;
 
-pub use build::{Built, Handover, Seen, SignatureHook, build, build_interrupted};
+pub use build::{Built, Handover, Seen, SignatureHook, build, build_interrupted, clean, retract};
 pub use chain::Chain;
 pub use custody::{Actor, Custody, Event};
-pub use journal::{Journal, JournalReader};
+pub use journal::{BEGUN, Frame, Journal, JournalReader, Known, Resumed, Suspect};
 pub use manifest::Manifest;
+pub use newest::Newest;
 pub use record::{PictureFacts, Record};
 pub use run::{
     Balance, Case, Host, Rows, RunManifest, RunState, SetRecord, Source, SourceVerdict, Tool, now,
@@ -66,17 +68,17 @@ pub enum ReportError {
     /// The journal has no whole first frame of this version.
     #[error("the output folder has no journal of this version")]
     NoJournal,
-    /// The journal belongs to another run.
-    #[error("the journal is of other evidence, sets or settings: scan into a new folder")]
-    OtherRun,
+    /// The journal belongs to another run; says what differs, old before new.
+    #[error("the unfinished run differs from this one, use its arguments or a new folder: {0}")]
+    OtherRun(String),
     /// The journal does not hold as many records as were written to it.
-    #[error("the journal is damaged at byte {at}: {found} of {expected} records are whole")]
+    #[error("the journal is damaged at byte {at}: {found} of {expected} entries are whole")]
     JournalDamaged {
         /// The end of the last whole frame.
         at: u64,
-        /// Records up to there.
+        /// Entries up to there.
         found: u64,
-        /// Records written.
+        /// Entries written.
         expected: u64,
     },
     /// Rows came back from a temporary file other than they were written.

@@ -73,6 +73,17 @@ pub struct PictureFacts {
 }
 
 impl Record {
+    /// True where the object is not to be tried again in this run.
+    pub fn is_given_up(&self) -> bool {
+        self.reason == Some(Code::CrashedBefore)
+    }
+
+    /// True where what it says stays true as long as the object does not change; what a passing
+    /// trouble may have caused is to be tried again.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self.status, Status::Hashed | Status::Special)
+    }
+
     /// Appends the record as it stands in a journal frame.
     ///
     /// # Errors

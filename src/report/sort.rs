@@ -43,9 +43,24 @@ impl<'a> Sorter<'a> {
     /// # Errors
     /// [`ReportError::Output`]; [`ReportError::TooLong`] where key or value pass 4 GiB.
     pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReportError> {
+        self.push_parts(key, &[], value)
+    }
+
+    /// Adds a row whose value is `mark` and `value`.
+    pub(super) fn push_marked(
+        &mut self,
+        key: &[u8],
+        mark: u8,
+        value: &[u8],
+    ) -> Result<(), ReportError> {
+        self.push_parts(key, &[mark], value)
+    }
+
+    fn push_parts(&mut self, key: &[u8], mark: &[u8], value: &[u8]) -> Result<(), ReportError> {
         let length = |part: &[u8]| u32::try_from(part.len()).map_err(|_| ReportError::TooLong);
         let (key_length, value_length) = (length(key)?, length(value)?);
-        let size = HEAD + key.len() + value.len();
+        let value_length = value_length.checked_add(length(mark)?).ok_or(ReportError::TooLong)?;
+        let size = HEAD + key.len() + mark.len() + value.len();
         let index = (self.starts.len() + 1) * size_of::<usize>();
         if self.rows.len() + size + index > self.budget && !self.starts.is_empty() {
             self.write_run()?;
@@ -57,12 +72,14 @@ impl<'a> Sorter<'a> {
         }
         let mut checksum = crc32fast::Hasher::new();
         checksum.update(key);
+        checksum.update(mark);
         checksum.update(value);
         self.starts.push(self.rows.len());
         for field in [key_length, value_length, checksum.finalize()] {
             self.rows.extend_from_slice(&field.to_le_bytes());
         }
         self.rows.extend_from_slice(key);
+        self.rows.extend_from_slice(mark);
         self.rows.extend_from_slice(value);
         Ok(())
     }
