@@ -78,6 +78,9 @@ pub(super) struct ScanOpts {
     /// Folder for the report; must be empty or not exist, and not lie inside evidence
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+    /// Take up the unfinished run in DIR, with the same arguments
+    #[arg(long)]
+    pub(super) resume: bool,
     /// List of material to look for, or a folder of lists
     #[arg(long, value_name = "SET")]
     pub(super) alert: Vec<PathBuf>,

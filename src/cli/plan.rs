@@ -30,6 +30,7 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
     let plan = ScanPlan {
         sources: sources(opts, std::mem::take(&mut file.evidence))?,
         out: out.context("--out is missing: name the folder for the report")?,
+        resume: opts.resume,
         lists: lists(opts, &file)?,
         scheme: opts.scheme.clone().or_else(|| file.scheme.clone()),
         digests: digests.map_or(Ok(Selection::ALL), |list| selection(list))?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 use super::chain;
 use super::exit::Exit;
@@ -56,7 +56,9 @@ pub(super) fn scan(opts: &ScanOpts, terminal: &Terminal) -> Exit {
             terminal.error(&chain(&error));
             if !error.is_usage() {
                 let out = shown(&plan.out);
-                terminal.say(&format!("the report in {out} is not complete; its journal is kept"));
+                terminal.error(&format!(
+                    "the report in {out} is not complete; when that is put right, go on with --resume"
+                ));
             }
             if error.is_usage() { Exit::Usage } else { Exit::Failed }
         }
@@ -66,6 +68,8 @@ pub(super) fn scan(opts: &ScanOpts, terminal: &Terminal) -> Exit {
 /// A flag that SIGINT, SIGTERM and SIGHUP set; a second signal ends the process at once.
 fn cancel_on_signals() -> std::io::Result<Arc<AtomicBool>> {
     let cancel = Arc::new(AtomicBool::new(false));
+    // A file that may not grow any more is then an error of the write, not the end of the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         let code = i32::from(Exit::Interrupted.code());
         signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&cancel))?;
@@ -112,7 +116,7 @@ fn hit(record: &Record, terminal: &Terminal) -> std::io::Result<()> {
 
 /// Says how a run ended, to a person and to a program.
 fn tell(plan: &ScanPlan, summary: &ScanSummary, terminal: &Terminal, hits: bool) -> Exit {
-    let ScanSummary { outcome, built } = summary;
+    let ScanSummary { outcome, built, lost, was_finished } = summary;
     let exit = match outcome {
         Outcome::Complete => Exit::Complete,
         Outcome::Incomplete => Exit::Incomplete,
@@ -122,6 +126,12 @@ fn tell(plan: &ScanPlan, summary: &ScanSummary, terminal: &Terminal, hits: bool)
     let exit = if hits && built.alerts > 0 { exit.with_hits() } else { exit };
     let b = &built.balance;
     let out = shown(&plan.out);
+    if *was_finished {
+        terminal.say(&format!("the report in {out} was complete; only its journal was removed"));
+    }
+    if let Some(why) = lost {
+        terminal.error(&format!("evidence is lost: {why}; bring it back and use --resume"));
+    }
     terminal.say(&format!(
         "objects {}: hashed {}, partial {}, unread {}, skipped {}, special {}",
         b.seen, b.hashed, b.partial, b.unread, b.skipped, b.special
@@ -132,7 +142,7 @@ fn tell(plan: &ScanPlan, summary: &ScanSummary, terminal: &Terminal, hits: bool)
     ));
     match outcome {
         Outcome::Interrupted => {
-            terminal.say(&format!("interrupted: {out} holds the journal and *.incomplete.csv"));
+            terminal.say(&format!("interrupted: go on with --resume; {out} holds the journal and *.incomplete.csv"));
         }
         Outcome::Failed => terminal.error(&format!(
             "the sums do not hold; {out}/summary.txt says FAILED and why; do not rely on this report"

@@ -169,6 +169,11 @@ impl OrderKey {
         Self([&self.0, &ordinal.to_be_bytes()[..]].concat().into())
     }
 
+    /// A key from the bytes of one.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
     /// The bytes that keys are ordered by.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

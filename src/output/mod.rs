@@ -103,7 +103,7 @@ impl OutputDir {
     /// # Errors
     /// [`OutputError::Locked`], [`OutputError::NothingToResume`], [`OutputError::Io`].
     pub fn resume(path: &Path, faults: Faults) -> Result<Self, OutputError> {
-        let own = |name: &std::ffi::OsString| [JOURNAL, LOCK, RUN].iter().any(|own| name == own);
+        let own = |name: &std::ffi::OsString| [JOURNAL, LOCK, MANIFEST].iter().any(|own| name == own);
         if !path.exists() || !names(path)?.iter().any(own) {
             return Err(OutputError::NothingToResume { path: path.to_owned() });
         }
@@ -194,6 +194,15 @@ impl OutputDir {
                 .map_err(|source| self.error("read", name, source))?,
         };
         Ok(Some(bytes))
+    }
+
+    /// True where the folder holds nothing but some of these names and the lock file.
+    ///
+    /// # Errors
+    /// [`OutputError::Io`].
+    pub fn holds_only(&self, own: &[&str]) -> Result<bool, OutputError> {
+        let known = |name: &std::ffi::OsString| name == LOCK || own.iter().any(|own| name == own);
+        Ok(names(&self.path)?.iter().all(known))
     }
 
     /// True where the folder holds this name.
@@ -339,8 +348,8 @@ impl OutputDir {
 
 /// The folder of working state inside an output folder; an unfinished run has one.
 pub const JOURNAL: &str = "journal";
-/// What is written first of a run.
-const RUN: &str = "run.json";
+/// What a complete report has.
+const MANIFEST: &str = "manifest.sha256";
 
 /// Opens one of the program's own files, such as a finished report's, to read it.
 ///

@@ -114,7 +114,10 @@ pub fn build(
 /// [`ReportError::Output`].
 pub fn clean(out: &OutputDir) -> Result<(), ReportError> {
     for table in [schema::FILES, schema::MATCHES, schema::EXCEPTIONS] {
-        out.remove(&tables::incomplete(table))?;
+        let incomplete = tables::incomplete(table);
+        // A kill leaves a file under its temporary name.
+        out.remove(&format!(".{incomplete}.tmp"))?;
+        out.remove(&incomplete)?;
     }
     out.remove(journal::BEGUN)?;
     out.remove(journal::FILE)?;

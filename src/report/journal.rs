@@ -13,6 +13,7 @@
 
 use crate::item::OrderKey;
 use crate::output::{AppendFile, OutputDir};
+use crate::report::begun::{self, InProgress};
 use crate::report::newest::{self, Newest};
 use crate::report::sort::{Sorted, Sorter};
 use crate::report::{Record, ReportError, schema};
@@ -23,10 +24,12 @@ use std::io::{BufReader, Read};
 pub(super) const FILE: &str = "journal/records";
 
 /// What each worker has in progress, in the output folder.
-pub const BEGUN: &str = "journal/begun";
+pub(super) const BEGUN: &str = "journal/begun";
 
 /// Bytes gathered before they are written.
 const BATCH: usize = 256 * 1024;
+/// A journal shorter than this may be the torn first frame alone.
+const LONGEST_FIRST: u64 = 64 * 1024;
 /// Length and checksum before each payload.
 const HEAD: usize = 8;
 /// First word of the first frame.
@@ -120,6 +123,7 @@ impl Journal {
     /// [`ReportError::Output`].
     pub fn create(out: &OutputDir, identity: &str) -> Result<Self, ReportError> {
         out.make_folder(schema::JOURNAL)?;
+        out.remove(FILE)?; // torn within its first frame, where it is there
         let file = out.append(FILE)?;
         let mut journal = Self::on(file);
         let first = format!("{MAGIC} {} {identity}", schema::VERSION);
@@ -147,7 +151,8 @@ impl Journal {
             return Err(ReportError::OtherRun(differences(reader.identity(), identity)));
         }
         let mut known = Sorter::new(out, memory);
-        let mut suspects = BTreeMap::new();
+        let mut suspects: BTreeMap<OrderKey, Suspect> = BTreeMap::new();
+        let mut begun = begun::read(out, 0)?;
         let (mut records, mut frames, mut marks, mut payload) = (0, 0, 0, Vec::new());
         while let Some(frame) = reader.frame(&mut payload)? {
             frames += 1;
@@ -155,19 +160,30 @@ impl Journal {
                 Frame::Record => {
                     records += 1;
                     let key = Record::key_of(&payload)?;
-                    if !suspects.is_empty() && !Record::decode(&payload)?.is_given_up() {
+                    if suspects.contains_key(&key) && !Record::decode(&payload)?.is_given_up() {
                         suspects.remove(&key);
                     }
+                    begun.remove(&key);
                     newest::push(&mut known, &key, newest::LIVE, &payload)?;
+                }
+                Frame::Confirmed => {
+                    begun.remove(&OrderKey::from_bytes(&payload));
                 }
                 Frame::Suspect => {
                     let suspect: Suspect =
                         postcard::from_bytes(&payload).map_err(ReportError::Decode)?;
                     suspects.insert(suspect.key.clone(), suspect);
                 }
-                Frame::Resumed => marks += 1,
-                Frame::Confirmed => {}
+                Frame::Resumed => {
+                    marks += 1;
+                    begun = begun::read(out, marks)?;
+                }
             }
+        }
+        for (key, name) in begun {
+            let before = suspects.get(&key).filter(|suspect| suspect.name == name);
+            let deaths = before.map_or(0, |suspect| suspect.deaths).saturating_add(1);
+            suspects.insert(key.clone(), Suspect { key, name, deaths });
         }
         let mut file = out.append_after(FILE, reader.position())?;
         file.sync()?;
@@ -183,10 +199,19 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::append`].
-    pub fn mark_resumed(&mut self) -> Result<(), ReportError> {
+    pub fn mark_resumed(&mut self, suspects: &[Suspect]) -> Result<(), ReportError> {
         self.frame(Frame::Resumed, |_| Ok(()))?;
         self.marks += 1;
+        suspects.iter().try_for_each(|suspect| self.suspect(suspect))?;
         self.sync()
+    }
+
+    /// Makes room for what each of so many workers has in progress.
+    ///
+    /// # Errors
+    /// [`ReportError::Output`].
+    pub fn in_progress(&self, out: &OutputDir, workers: usize) -> Result<InProgress, ReportError> {
+        InProgress::create(out, workers, self.marks)
     }
 
     /// Adds the key of an earlier record that was found still true.
@@ -200,11 +225,7 @@ impl Journal {
         })
     }
 
-    /// Adds an object that was in progress when the process ended.
-    ///
-    /// # Errors
-    /// As [`Journal::append`].
-    pub fn suspect(&mut self, suspect: &Suspect) -> Result<(), ReportError> {
+    fn suspect(&mut self, suspect: &Suspect) -> Result<(), ReportError> {
         self.frame(Frame::Suspect, |out| {
             let encoded = postcard::to_extend(suspect, std::mem::take(out));
             *out = encoded.map_err(ReportError::Encode)?;
@@ -313,8 +334,30 @@ impl JournalReader {
         }
         let start = format!("{MAGIC} {} ", schema::VERSION);
         let text = String::from_utf8(payload).map_err(|_| ReportError::NoJournal)?;
-        text.strip_prefix(&start).ok_or(ReportError::NoJournal)?.clone_into(&mut reader.identity);
+        let identity = text.strip_prefix(&start);
+        let other = || ReportError::OtherRun("its journal is of another version".to_owned());
+        identity.ok_or_else(other)?.clone_into(&mut reader.identity);
         Ok(reader)
+    }
+
+    /// True where an output folder has no journal, or one of which not even the first frame was
+    /// written whole: no evidence was opened then.
+    ///
+    /// # Errors
+    /// [`ReportError::Output`].
+    pub fn is_unborn(out: &OutputDir) -> Result<bool, ReportError> {
+        if !out.has(FILE) {
+            return Ok(true);
+        }
+        match Self::open(out) {
+            Err(ReportError::NoJournal) => {
+                let length = out.open(FILE)?.metadata().map_err(ReportError::JournalRead)?.len();
+                // A longer one had a first frame, so it is damaged and nothing to write over.
+                Ok(length < LONGEST_FIRST)
+            }
+            Err(error) => Err(error),
+            Ok(_) => Ok(false),
+        }
     }
 
     /// What the run that wrote it gave as its identity.

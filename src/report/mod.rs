@@ -6,9 +6,11 @@
 //! settings alone. Text from evidence is hostile: it reaches a file only through the escapes of
 //! [`crate::item::escape`].
 
+mod begun;
 mod build;
 mod chain;
 mod custody;
+mod finished;
 mod journal;
 mod manifest;
 mod newest;
@@ -22,10 +24,12 @@ mod tables;
 mod tally;
 pub mod verify;
 
+pub use begun::{InProgress, name_sum};
 pub use build::{Built, Handover, Seen, SignatureHook, build, build_interrupted, clean, retract};
 pub use chain::Chain;
 pub use custody::{Actor, Custody, Event};
-pub use journal::{BEGUN, Frame, Journal, JournalReader, Known, Resumed, Suspect};
+pub use finished::finished;
+pub use journal::{Frame, Journal, JournalReader, Known, Resumed, Suspect};
 pub use manifest::Manifest;
 pub use newest::Newest;
 pub use record::{PictureFacts, Record};
@@ -90,6 +94,9 @@ pub enum ReportError {
         /// The row, from 1.
         row: u64,
     },
+    /// run.json of a complete report cannot be read.
+    #[error("run.json is damaged")]
+    RunDamaged(#[source] serde_json::Error),
     /// The signature could not be made.
     #[error("cannot sign the manifest: {0}")]
     Sign(String),

@@ -11,6 +11,7 @@ mod picture;
 mod pipeline;
 mod plan;
 mod record;
+mod resume;
 mod run;
 
 pub use plan::{ScanPlan, SourcePlan};

@@ -4,91 +4,228 @@
 //! journal. Whoever cannot go on sets `cancel`; everybody else then drains what is under way and
 //! ends. Nobody waits for somebody who waits for him: workers only wait for room in the records
 //! channel, and its reader never waits for workers.
+//!
+//! Where evidence is lost, the run is cancelled: what is met after that says nothing of objects.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::content::BUFFER_BYTES;
 use super::object::{Shared, Worker, failed};
+use super::resume::{Checked, Earlier, Job, Join, Settled};
 use crate::evidence::folder::{Folder, WalkSummary};
 use crate::item::Item;
-use crate::report::Record;
+use crate::matching::Disposition;
+use crate::report::{InProgress, Record, ReportError};
 
 /// Listed objects that wait for a worker. Enough that workers never starve behind a large folder.
 const ITEMS: usize = 1_024;
 /// Records that wait to be written.
 const RECORDS: usize = 1_024;
 
-type Listed = (u32, Item);
-
-/// Walks, reads and matches everything; `write` takes each record, in no order.
-///
-/// Returns what the walker counted of each evidence item that was begun.
-///
-/// # Errors
-/// The first error of `write`; the run is cancelled by it.
-pub(super) fn run<E: Send>(
-    roots: &[Folder],
-    threads: usize,
-    shared: &Shared<'_>,
-    write: &mut dyn FnMut(Record) -> Result<(), E>,
-) -> Result<Vec<WalkSummary>, E> {
-    let (items_in, items) = bounded::<Listed>(ITEMS);
-    let (records_in, records) = bounded::<Record>(RECORDS);
-    std::thread::scope(|scope| {
-        let walker = scope.spawn(move || walk(roots, shared, &items_in));
-        for _ in 0..threads {
-            let (items, records_in) = (items.clone(), records_in.clone());
-            scope.spawn(move || work(shared, &items, &records_in));
-        }
-        drop((items, records_in));
-        let mut result = Ok(());
-        for record in records {
-            if result.is_ok() {
-                result = write(record);
-            }
-            if result.is_err() {
-                shared.cancel.store(true, Ordering::Relaxed);
-            }
-        }
-        let summaries = walker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        result.map(|()| summaries)
-    })
+/// What a pipeline runs on.
+pub(super) struct Pipeline<'a> {
+    pub(super) roots: &'a [Folder],
+    pub(super) threads: usize,
+    pub(super) shared: &'a Shared<'a>,
+    /// What an earlier attempt left behind.
+    pub(super) earlier: Option<&'a Earlier>,
+    pub(super) checked: &'a Checked,
+    pub(super) in_progress: &'a InProgress,
 }
 
-fn walk(roots: &[Folder], shared: &Shared<'_>, items: &Sender<Listed>) -> Vec<WalkSummary> {
-    let mut summaries = Vec::new();
-    for (number, root) in (1..).zip(roots) {
-        if shared.cancel.load(Ordering::Relaxed) {
-            break;
+/// What the pipeline gives, in no order.
+pub(super) enum Done {
+    /// The record of an object that was examined.
+    Record(Record),
+    /// The earlier record of an object, still true.
+    Confirmed(Record),
+    /// What was given so far has to be durable before an object is begun that may end the process.
+    Alone,
+}
+
+/// What a walk gave beside its items.
+#[derive(Default)]
+struct Walked {
+    summaries: Vec<WalkSummary>,
+    /// Objects to be examined alone.
+    suspects: Vec<Job>,
+    error: Option<ReportError>,
+}
+
+impl Pipeline<'_> {
+    /// Walks, reads and matches everything.
+    ///
+    /// Returns what the walker counted of each evidence item that was begun.
+    ///
+    /// # Errors
+    /// The first error of `write`, or of reading the earlier records; the run is cancelled by it.
+    pub(super) fn run<E: Send + From<ReportError>>(
+        &self,
+        write: &mut dyn FnMut(Done) -> Result<(), E>,
+    ) -> Result<Vec<WalkSummary>, E> {
+        let (items_in, items) = bounded::<Job>(ITEMS);
+        let (records_in, records) = bounded::<Done>(RECORDS);
+        let walked = std::thread::scope(|scope| {
+            let walker = scope.spawn(move || self.walk(&items_in));
+            for number in 0..self.threads {
+                let (items, records_in) = (items.clone(), records_in.clone());
+                scope.spawn(move || self.work(number, &items, &records_in));
+            }
+            drop((items, records_in));
+            let mut result = Ok(());
+            for done in records {
+                if result.is_ok() {
+                    result = write(done);
+                }
+                if result.is_err() {
+                    self.cancel();
+                }
+            }
+            let walked = walker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result.map(|()| walked)
+        })?;
+        if let Some(error) = walked.error {
+            return Err(error.into());
         }
-        let mut emit = |item: Item| {
-            shared.counters.seen.fetch_add(1, Ordering::Relaxed);
-            match items.send((number, item)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
+        self.alone(walked.suspects, write)?;
+        Ok(walked.summaries)
+    }
+
+    fn cancel(&self) {
+        self.shared.cancel.store(true, Ordering::Relaxed);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.shared.cancel.load(Ordering::Relaxed)
+    }
+
+    /// True, and everybody stops, where the evidence of this number cannot be reached any more.
+    fn is_lost(&self, evidence: u32) -> bool {
+        let index = usize::try_from(evidence).unwrap_or(0).checked_sub(1);
+        let lost = index.and_then(|index| self.roots.get(index)).is_some_and(Folder::is_lost);
+        if lost {
+            self.cancel();
+        }
+        lost
+    }
+
+    fn walk(&self, items: &Sender<Job>) -> Walked {
+        let mut walked = Walked::default();
+        if let Err(error) = self.walk_into(items, &mut walked) {
+            self.cancel();
+            walked.error = Some(error);
+        }
+        walked
+    }
+
+    fn walk_into(&self, items: &Sender<Job>, walked: &mut Walked) -> Result<(), ReportError> {
+        let mut join = Join::new(self.earlier)?;
+        for (number, root) in (1..).zip(self.roots) {
+            if self.is_cancelled() {
+                break;
+            }
+            let mut failed = None;
+            let suspects = &mut walked.suspects;
+            let mut emit = |item: Item| {
+                self.shared.counters.seen.fetch_add(1, Ordering::Relaxed);
+                if self.is_lost(number) {
+                    return ControlFlow::Break(());
+                }
+                match join.job(number, item) {
+                    Ok(job) if job.is_suspect() => suspects.push(job),
+                    Ok(job) => match items.send(job) {
+                        Ok(()) => {}
+                        Err(_) => return ControlFlow::Break(()),
+                    },
+                    Err(error) => {
+                        failed = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                }
+                ControlFlow::Continue(())
+            };
+            walked.summaries.push(root.walk(number, self.shared.cancel, &mut emit));
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Works items off until there are none.
+    fn work(&self, number: usize, items: &Receiver<Job>, records: &Sender<Done>) {
+        let mut worker = Worker { shared: self.shared, buffer: vec![0; BUFFER_BYTES] };
+        let mut emit = |done| drop(records.send(done));
+        for job in items {
+            // A cancelled run drains the channel, so that the walker never waits for us.
+            if !self.is_cancelled() {
+                self.examine(number, &mut worker, job, &mut emit);
+            }
+        }
+    }
+
+    /// Examines, one after the other and nothing beside, the objects that may end the process.
+    fn alone<E>(
+        &self,
+        suspects: Vec<Job>,
+        write: &mut dyn FnMut(Done) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut worker = Worker { shared: self.shared, buffer: vec![0; BUFFER_BYTES] };
+        for job in suspects {
+            if self.is_cancelled() {
+                break;
+            }
+            write(Done::Alone)?;
+            self.in_progress.clear();
+            let mut done = Vec::new();
+            self.examine(0, &mut worker, job, &mut |record| done.push(record));
+            done.into_iter().try_for_each(&mut *write)?;
+        }
+        Ok(())
+    }
+
+    /// Examines an object; one on which our own code fails becomes a row.
+    fn examine(
+        &self,
+        number: usize,
+        worker: &mut Worker<'_>,
+        job: Job,
+        emit: &mut dyn FnMut(Done),
+    ) {
+        match job.settled(self.checked) {
+            Some(Settled::Confirmed(record)) => {
+                self.count(&record);
+                return emit(Done::Confirmed(*record));
+            }
+            Some(Settled::GivenUp(record)) => {
+                self.count(&record);
+                return emit(Done::Record(*record));
+            }
+            None => {}
+        }
+        let Job { evidence, item, .. } = job;
+        let (path, key) = (item.path.clone(), item.key.clone());
+        self.in_progress.begin(number, &key, path.name().unwrap_or_default());
+        let mut emit = |record| {
+            if !self.is_lost(evidence) {
+                emit(Done::Record(record));
             }
         };
-        summaries.push(root.walk(number, shared.cancel, &mut emit));
-    }
-    summaries
-}
-
-/// Works items off until there are none; an item on which our own code fails becomes a row.
-fn work(shared: &Shared<'_>, items: &Receiver<Listed>, records: &Sender<Record>) {
-    let mut worker = Worker { shared, buffer: vec![0; BUFFER_BYTES] };
-    for (evidence, item) in items {
-        if shared.cancel.load(Ordering::Relaxed) {
-            continue; // drains the channel, so that the walker never waits for us
-        }
-        let (path, key) = (item.path.clone(), item.key.clone());
-        let mut emit = |record| drop(records.send(record));
         let worked = catch_unwind(AssertUnwindSafe(|| worker.work(evidence, item, &mut emit)));
         if worked.is_err() {
             emit(failed(evidence, path, key));
         }
+    }
+
+    fn count(&self, record: &Record) {
+        let counters = self.shared.counters;
+        let add = |counter: &AtomicU64, yes| counter.fetch_add(u64::from(yes), Ordering::Relaxed);
+        add(&counters.objects, true);
+        add(&counters.alerts, record.disposition == Disposition::Alert);
+        add(&counters.exceptions, !record.is_lasting());
     }
 }

@@ -30,6 +30,8 @@ pub struct ScanPlan {
     pub sources: Vec<SourcePlan>,
     /// The report folder.
     pub out: PathBuf,
+    /// True where the unfinished run in the report folder is to be taken up.
+    pub resume: bool,
     /// The lists, in the order of the report.
     pub lists: Vec<ListOptions>,
     /// The scheme as typed, for the record.

@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use super::links::Links;
 use super::object::Shared;
-use super::{Counters, ScanPlan, picture, pipeline, record};
+use super::pipeline::{Done, Pipeline};
+use super::resume::{Checked, Earlier};
+use super::{Counters, ScanPlan, picture, record};
 use crate::digest::Selection;
 use crate::evidence::folder::{Folder, FolderError, Options, WalkSummary, output_inside};
 use crate::hashset::{self, SetError};
@@ -17,8 +19,8 @@ use crate::matching::{Index, NearIndex};
 use crate::media;
 use crate::output::{OutputDir, OutputError};
 use crate::report::{
-    self, Actor, Built, Custody, Event, Handover, Journal, Record, ReportError, RunManifest,
-    RunState, Seen, SignatureHook,
+    self, Actor, Built, Custody, Event, Handover, InProgress, Journal, JournalReader, Record,
+    ReportError, Resumed, RunManifest, RunState, Seen, SignatureHook, schema,
 };
 use crate::worker;
 
@@ -26,6 +28,10 @@ use crate::worker;
 const SORT_MEMORY: usize = 64 << 20;
 /// A record is durable at most this long after it was written.
 const SYNC_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What a run has written when its journal is begun.
+const BEFORE_JOURNAL: [&str; 4] =
+    [schema::RUN_JSON, ".run.json.tmp", schema::CUSTODY.file, schema::JOURNAL];
 
 /// Why there is no report, or no whole one.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +68,14 @@ pub enum ScanError {
     /// The report folder cannot be taken for a new run.
     #[error(transparent)]
     Folder(OutputError),
+    /// The unfinished run in the report folder is another one.
+    #[error("cannot take up the run in {out}: it differs from this one in what follows; use its arguments, or a new folder: {differences}")]
+    OtherRun {
+        /// The report folder.
+        out: String,
+        /// Old before new.
+        differences: String,
+    },
     /// The worker threads cannot be started.
     #[error("cannot start {threads} threads: {detail}; use fewer")]
     Threads {
@@ -105,6 +119,10 @@ pub struct ScanSummary {
     pub outcome: Outcome,
     /// What was built.
     pub built: Built,
+    /// Why the run stopped by itself: evidence that went away.
+    pub lost: Option<String>,
+    /// True where an earlier process had finished the report, and this one only cleaned up.
+    pub was_finished: bool,
 }
 
 /// Whoever follows a run from outside.
@@ -129,22 +147,42 @@ pub fn run(
     sign: Option<SignatureHook<'_>>,
 ) -> Result<ScanSummary, ScanError> {
     let clock = Instant::now();
+    let earlier = plan.resume.then(|| take_up(plan)).transpose()?;
+    if let Some(out) = &earlier
+        && let Some((run, built)) = report::finished(out, sign)?
+    {
+        let outcome = outcome(false, &run, &built);
+        return ended(earlier, ScanSummary { outcome, built, lost: None, was_finished: true });
+    }
     let index = load_sets(plan)?;
     let near = near_index(plan, &index)?;
     comparable(plan, &index)?;
     let folders = check_evidence(plan)?;
-    let out =
-        OutputDir::create(&plan.out, plan.output_faults.clone()).map_err(ScanError::Folder)?;
+    let out = match earlier {
+        Some(out) => out,
+        None => OutputDir::create(&plan.out, plan.output_faults.clone())
+            .map_err(ScanError::Folder)?,
+    };
     let mut begun = Begun::new(plan, &index, &folders, &out)?;
     let (seen, stopped) = begun.scan(plan, &index, near.as_ref(), &folders, follow)?;
-    let Begun { mut run, custody, journal } = begun;
+    let Begun { mut run, custody, journal, .. } = begun;
     let memory = SORT_MEMORY;
     let handover = Handover { out: &out, journal, run: &mut run, custody, seen, clock, memory };
     let built =
         if stopped { report::build_interrupted(handover)? } else { report::build(handover, sign)? };
     let outcome = outcome(stopped, &run, &built);
-    out.release().map_err(ReportError::from)?;
-    Ok(ScanSummary { outcome, built })
+    let lost = folders.iter().find_map(Folder::lost);
+    ended(Some(out), ScanSummary { outcome, built, lost, was_finished: false })
+}
+
+/// Locks the folder of the run that is to be taken up.
+fn take_up(plan: &ScanPlan) -> Result<OutputDir, ScanError> {
+    OutputDir::resume(&plan.out, plan.output_faults.clone()).map_err(ScanError::Folder)
+}
+
+fn ended(out: Option<OutputDir>, summary: ScanSummary) -> Result<ScanSummary, ScanError> {
+    out.map_or(Ok(()), OutputDir::release).map_err(ReportError::from)?;
+    Ok(summary)
 }
 
 fn outcome(stopped: bool, run: &RunManifest, built: &Built) -> Outcome {
@@ -213,6 +251,9 @@ struct Begun {
     run: RunManifest,
     custody: Custody,
     journal: Journal,
+    /// What an earlier attempt recorded.
+    earlier: Option<Earlier>,
+    in_progress: InProgress,
 }
 
 impl Begun {
@@ -223,21 +264,44 @@ impl Begun {
         folders: &[Folder],
         out: &OutputDir,
     ) -> Result<Self, ScanError> {
-        let run = record::manifest(plan, index, folders);
-        run.write(out).map_err(ReportError::from)?;
-        let actor = Actor {
-            name: plan.case.examiner.clone(),
-            os_user: plan.host.user.clone(),
-            host: plan.host.name.clone(),
-            utc_offset: plan.host.utc_offset.clone(),
+        let mut run = record::manifest(plan, index, folders);
+        let identity = record::identity(plan, &run, folders);
+        let unborn = plan.resume && JournalReader::is_unborn(out)?;
+        if unborn && !out.holds_only(&BEFORE_JOURNAL).map_err(ScanError::Folder)? {
+            return Err(ScanError::Folder(OutputError::NotEmpty { path: plan.out.clone() }));
+        }
+        let resumed = match plan.resume && !unborn {
+            true => Some(resume(plan, out, &identity)?),
+            false => None,
         };
-        let mut custody = Custody::start(out, actor)?;
-        let start = format!("{} {} {}", plan.tool.name, plan.tool.version, plan.tool.commit);
-        custody.event(Event::RunStart, "", &start, "", "")?;
+        if resumed.is_some() {
+            let before = out.read(schema::RUN_JSON).map_err(ReportError::from)?;
+            let before: RunManifest = serde_json::from_slice(&before.unwrap_or_default())
+                .map_err(ReportError::RunDamaged)?;
+            (run.started, run.resumed) = (before.started, before.resumed);
+            run.resumed.push(report::now());
+        }
+        run.write(out).map_err(ReportError::from)?;
+        let actor = actor(plan);
+        let mut custody =
+            if plan.resume { Custody::resume(out, actor)? } else { Custody::start(out, actor)? };
+        let tool = format!("{} {} {}", plan.tool.name, plan.tool.version, plan.tool.commit);
+        match &resumed {
+            Some(resumed) => custody.event(Event::RunResumed, "", &told(&tool, resumed), "", "")?,
+            None => custody.event(Event::RunStart, "", &tool, "", "")?,
+        };
         let sets = format!("sets={}", index.sets().len());
         custody.event(Event::SetsVerified, "", &sets, "", "")?;
-        let journal = Journal::create(out, &record::identity(plan, &run, folders))?;
-        Ok(Self { run, custody, journal })
+        let (journal, earlier) = match resumed {
+            Some(Resumed { mut journal, known, suspects, .. }) => {
+                report::retract(out)?;
+                journal.mark_resumed(&suspects)?;
+                (journal, Some(Earlier { known, suspects }))
+            }
+            None => (Journal::create(out, &identity)?, None),
+        };
+        let in_progress = journal.in_progress(out, plan.threads.get())?;
+        Ok(Self { run, custody, journal, earlier, in_progress })
     }
 
     /// Reads the evidence; the flag says whether it was stopped before its end.
@@ -262,16 +326,24 @@ impl Begun {
             cancel,
             links,
         };
-        let mut synced = Instant::now();
-        let mut write = |record: Record| -> Result<(), ScanError> {
-            self.journal.append(&record)?;
-            if synced.elapsed() >= SYNC_EVERY {
-                self.journal.sync()?;
-                synced = Instant::now();
-            }
-            tell(&record).map_err(ScanError::Follower)
+        let checked = Checked::default();
+        let pipeline = Pipeline {
+            roots: folders,
+            threads: plan.threads.get(),
+            shared: &shared,
+            earlier: self.earlier.as_ref(),
+            checked: &checked,
+            in_progress: &self.in_progress,
         };
-        let summaries = pipeline::run(folders, plan.threads.get(), &shared, &mut write)?;
+        let mut writer = Writer { journal: &mut self.journal, synced: Instant::now(), tell };
+        let ran = pipeline.run(&mut |done| writer.write(done));
+        if ran.is_err() {
+            // The first error is the one to tell; what can still be kept is kept.
+            let _told_already = self.journal.sync();
+        }
+        let summaries = ran?;
+        self.in_progress.clear();
+        self.check_event(&checked, counters)?;
         self.close_events(folders, &summaries)?;
         let seen = Seen {
             objects: summaries.iter().map(|summary| summary.seen).sum(),
@@ -279,6 +351,20 @@ impl Begun {
         };
         let whole = summaries.len() == folders.len() && !summaries.iter().any(|s| s.stopped);
         Ok((seen, !whole || cancel.load(Ordering::Relaxed)))
+    }
+
+    /// Says what became of the earlier records.
+    fn check_event(&mut self, checked: &Checked, counters: &Counters) -> Result<(), ScanError> {
+        if self.earlier.is_none() {
+            return Ok(());
+        }
+        let confirmed = checked.confirmed.load(Ordering::Relaxed);
+        let again = checked.again.load(Ordering::Relaxed);
+        let all = counters.objects.load(Ordering::Relaxed);
+        let new = all.saturating_sub(confirmed).saturating_sub(again);
+        let detail = format!("confirmed={confirmed};read_again={again};new={new}");
+        self.custody.event(Event::RecordsChecked, "", &detail, "", "")?;
+        Ok(())
     }
 
     fn open_events(&mut self, plan: &ScanPlan, folders: &[Folder]) -> Result<(), ScanError> {
@@ -304,8 +390,66 @@ impl Begun {
                 "objects={};folders={};opened_noatime={};opened_plain={};links_read={}",
                 summary.seen, summary.directories, opened.noatime, opened.plain, opened.links
             );
-            self.custody.event(Event::EvidenceClosed, &source.evidence_id, &detail, "", "")?;
+            let (event, detail) = match folder.lost() {
+                Some(why) => (Event::EvidenceLost, format!("{why}; {detail}")),
+                None => (Event::EvidenceClosed, detail),
+            };
+            self.custody.event(event, &source.evidence_id, &detail, "", "")?;
         }
         Ok(())
+    }
+}
+
+/// Writes what the pipeline gives to the journal, and tells whoever follows.
+struct Writer<'a> {
+    journal: &'a mut Journal,
+    synced: Instant,
+    tell: &'a mut dyn FnMut(&Record) -> std::io::Result<()>,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, done: Done) -> Result<(), ScanError> {
+        let record = match &done {
+            Done::Record(record) => {
+                self.journal.append(record)?;
+                record
+            }
+            Done::Confirmed(record) => {
+                self.journal.confirm(&record.key)?;
+                record
+            }
+            Done::Alone => return Ok(self.journal.sync()?),
+        };
+        if self.synced.elapsed() >= SYNC_EVERY {
+            self.journal.sync()?;
+            self.synced = Instant::now();
+        }
+        (self.tell)(record).map_err(ScanError::Follower)
+    }
+}
+
+/// Opens the journal of the unfinished run, if it is of this one.
+fn resume(plan: &ScanPlan, out: &OutputDir, identity: &str) -> Result<Resumed, ScanError> {
+    Journal::resume(out, identity, SORT_MEMORY / 2).map_err(|error| match error {
+        ReportError::OtherRun(differences) => {
+            ScanError::OtherRun { out: record::shown(&plan.out), differences }
+        }
+        error => error.into(),
+    })
+}
+
+/// What the event says of a run that is taken up.
+fn told(tool: &str, resumed: &Resumed) -> String {
+    let torn = resumed.torn_at.map_or("no".to_owned(), |at| format!("cut at byte {at}"));
+    let (records, suspects) = (resumed.journal.records(), resumed.suspects.len());
+    format!("{tool}; records={records};torn_tail={torn};in_progress={suspects}")
+}
+
+fn actor(plan: &ScanPlan) -> Actor {
+    Actor {
+        name: plan.case.examiner.clone(),
+        os_user: plan.host.user.clone(),
+        host: plan.host.name.clone(),
+        utc_offset: plan.host.utc_offset.clone(),
     }
 }

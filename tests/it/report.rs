@@ -9,7 +9,7 @@ use assay::output::{Effect, Fault, Faults, Operation, OutputDir};
 use assay::problem::{Code, Problem, Stage};
 use assay::report::sort::Sorter;
 use assay::report::{
-    Actor, Built, Case, Custody, Event, Handover, Host, Journal, JournalReader, PictureFacts,
+    Actor, Built, Case, Custody, Event, Handover, Host, Journal, JournalReader, PictureFacts, Resumed,
     Record, ReportError, RunManifest, Seen, SetRecord, Source, SourceVerdict, Tool, build,
     build_interrupted, schema,
 };
@@ -459,8 +459,9 @@ fn a_stopped_run_goes_on_to_the_same_tables() {
     report(&twice, &records[..9], Options { complete: false, ..plain() }).unwrap();
 
     let out = OutputDir::resume(&twice, Faults::default()).unwrap();
-    assert!(matches!(Journal::resume(&out, "other"), Err(ReportError::OtherRun)));
-    let (mut journal, torn) = Journal::resume(&out, "identity").unwrap();
+    assert!(matches!(Journal::resume(&out, "other", 4096), Err(ReportError::OtherRun(_))));
+    let Resumed { mut journal, torn_at: torn, .. } =
+        Journal::resume(&out, "identity", 4096).unwrap();
     assert_eq!((journal.records(), torn), (9, None));
     records[9..].iter().for_each(|record| journal.append(record).unwrap());
     let mut custody = Custody::resume(&out, Actor::default()).unwrap();
@@ -515,7 +516,8 @@ fn a_journal_cut_at_any_byte_gives_every_whole_record_before_it() {
     let at = usize::try_from(ends[1]).unwrap() + 20;
     flipped[at] ^= 1;
     std::fs::write(&file, &flipped).unwrap();
-    let (journal, torn) = Journal::resume(&out, "identity").unwrap();
+    let Resumed { journal, torn_at: torn, .. } =
+        Journal::resume(&out, "identity", 4096).unwrap();
     assert_eq!((journal.records(), torn), (1, Some(ends[1])));
     assert_eq!(std::fs::metadata(&file).unwrap().len(), ends[1]);
 }
@@ -576,7 +578,7 @@ fn nothing_follows_a_torn_record() {
     let error = journal.sync().unwrap_err().to_string();
     assert!(error.contains("journal/records"), "{error}");
     assert!(journal.sync().is_err());
-    let (journal, torn) = Journal::resume(&out, "").unwrap();
+    let Resumed { journal, torn_at: torn, .. } = Journal::resume(&out, "", 4096).unwrap();
     assert_eq!(journal.records(), 1);
     assert!(torn.is_some());
 }

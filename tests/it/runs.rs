@@ -25,6 +25,7 @@ pub(crate) fn plan(evidence: &Path, out: &Path) -> ScanPlan {
             device_clock_offset: None,
         }],
         out: out.to_owned(),
+        resume: false,
         lists: Vec::new(),
         scheme: None,
         case: Case::default(),

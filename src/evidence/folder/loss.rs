@@ -35,6 +35,10 @@ impl Loss {
         Self { listed: sys::device_is_listed(root.device), lost: OnceLock::new() }
     }
 
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.get().is_some()
+    }
+
     pub(super) fn told(&self) -> Option<String> {
         let symbol = sys::symbol(*self.lost.get()?);
         let seconds = WAITS.iter().sum::<Duration>().as_secs();
@@ -60,7 +64,7 @@ impl Ground {
     /// Looks for the evidence after a call failed; waits where it is away. True where it was away
     /// and has come back: what failed may be tried again.
     pub(super) fn is_back(&self) -> bool {
-        if self.loss.lost.get().is_some() {
+        if self.loss.is_lost() {
             return false;
         }
         let Err(mut error) = self.look() else { return false };

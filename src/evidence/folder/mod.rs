@@ -198,6 +198,11 @@ impl Folder {
         }
     }
 
+    /// True once [`Folder::lost`] says why.
+    pub fn is_lost(&self) -> bool {
+        self.0.loss.is_lost()
+    }
+
     /// Why nothing of this folder can be read any more, once that is certain: what is asked for
     /// after it fails at once, and says nothing of the objects.
     pub fn lost(&self) -> Option<String> {

@@ -98,7 +98,7 @@ impl FileStream {
         let size = self.before.size;
         if self.at >= size {
             self.end(); // whether it grew is asked at the end, in another way
-        } else if !sys::is_unreadable(error) || self.ground.loss.told().is_some() {
+        } else if !sys::is_unreadable(error) || self.ground.loss.is_lost() {
             self.give_up(error);
         } else if self.at < self.sectors_to {
             let hole = *self.hole.get_or_insert(Hole { start: self.at, error });

@@ -1,0 +1,120 @@
+//! What an earlier attempt of the run left behind, and what of it is still true.
+//!
+//! The walk starts again from the first folder. Objects come in the order of their keys and so do
+//! the old records, so the two are joined without holding either. An object that has an old record
+//! of the same place and name, which says that it was read whole, and that looks exactly as it did,
+//! is confirmed; every other is examined anew. An object that was in progress when the process
+//! ended is kept back to the end and then examined while nothing else is, so that it costs nothing
+//! else if it ends the process again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::object;
+use crate::item::{Item, OrderKey};
+use crate::problem::{Code, Problem, Stage};
+use crate::report::{Known, Newest, Record, ReportError, Suspect, name_sum};
+
+/// How often the process may end during an object: once beside others and twice alone. A kill from
+/// outside looks the same as a fault, so one alone says too little.
+const DEATHS: u32 = 3;
+
+/// What an earlier attempt left behind.
+pub(super) struct Earlier {
+    pub(super) known: Known,
+    pub(super) suspects: Vec<Suspect>,
+}
+
+/// What became of the earlier records.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    /// Still true.
+    pub(super) confirmed: AtomicU64,
+    /// Of objects that were examined anew.
+    pub(super) again: AtomicU64,
+}
+
+/// An object on its way to a worker.
+pub(super) struct Job {
+    pub(super) evidence: u32,
+    pub(super) item: Item,
+    /// The earlier record at its key.
+    pub(super) earlier: Option<Box<[u8]>>,
+    /// How often the process ended during it.
+    pub(super) deaths: u32,
+}
+
+/// The old records, read beside the walk.
+pub(super) struct Join<'a> {
+    records: Option<Newest<'a>>,
+    ahead: Option<(OrderKey, Box<[u8]>)>,
+    suspects: &'a [Suspect],
+}
+
+impl<'a> Join<'a> {
+    pub(super) fn new(earlier: Option<&'a Earlier>) -> Result<Self, ReportError> {
+        let records = earlier.map(|earlier| earlier.known.records()).transpose()?;
+        let suspects = earlier.map_or(&[][..], |earlier| &earlier.suspects);
+        Ok(Self { records, ahead: None, suspects })
+    }
+
+    /// Puts beside an object what is known of it. Objects must come in the order of their keys.
+    pub(super) fn job(&mut self, evidence: u32, item: Item) -> Result<Job, ReportError> {
+        let earlier = self.take(&item.key)?;
+        let name = || name_sum(item.path.name().unwrap_or_default());
+        let suspect = self.suspects.iter().find(|s| s.key == item.key && s.name == name());
+        let deaths = suspect.map_or(0, |suspect| suspect.deaths);
+        Ok(Job { evidence, item, earlier, deaths })
+    }
+
+    fn take(&mut self, key: &OrderKey) -> Result<Option<Box<[u8]>>, ReportError> {
+        let Some(records) = &mut self.records else { return Ok(None) };
+        while self.ahead.as_ref().is_none_or(|(ahead, _)| ahead < key) {
+            match records.next()? {
+                Some((ahead, bytes)) => {
+                    self.ahead = Some((OrderKey::from_bytes(ahead), bytes.into()));
+                }
+                None => {
+                    (self.records, self.ahead) = (None, None);
+                    return Ok(None);
+                }
+            }
+        }
+        let here = self.ahead.take_if(|(ahead, _)| ahead == key);
+        Ok(here.map(|(_, bytes)| bytes))
+    }
+}
+
+impl Job {
+    /// True where the object is to be examined while nothing else is.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.deaths > 0
+    }
+
+    /// The record that stands for the object without looking into it again.
+    pub(super) fn settled(&self, checked: &Checked) -> Option<Settled> {
+        let Item { path, key, found } = &self.item;
+        if self.deaths >= DEATHS {
+            let record = object::failed(self.evidence, path.clone(), key.clone());
+            let detail = format!("the process ended {} times while it was in progress", self.deaths);
+            let problem = Problem::new(Code::CrashedBefore, Stage::Read, detail);
+            let (reason, problems) = (Some(problem.code), vec![problem]);
+            return Some(Settled::GivenUp(Box::new(Record { reason, problems, ..record })));
+        }
+        let record = Record::decode(self.earlier.as_ref()?).ok();
+        let still = |record: &Record| {
+            record.is_lasting() && record.path == path.text() && found.unchanged(&record.meta)
+        };
+        let record = record.filter(still);
+        let count = if record.is_some() { &checked.confirmed } else { &checked.again };
+        count.fetch_add(1, Ordering::Relaxed);
+        record.map(|record| Settled::Confirmed(Box::new(record)))
+    }
+}
+
+/// A record that needed no reading.
+pub(super) enum Settled {
+    /// An earlier record that is still true.
+    Confirmed(Box<Record>),
+    /// A new record: the object is not tried any more.
+    GivenUp(Box<Record>),
+}
