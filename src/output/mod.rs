@@ -103,7 +103,8 @@ impl OutputDir {
     /// # Errors
     /// [`OutputError::Locked`], [`OutputError::NothingToResume`], [`OutputError::Io`].
     pub fn resume(path: &Path, faults: Faults) -> Result<Self, OutputError> {
-        let own = |name: &std::ffi::OsString| [JOURNAL, LOCK, MANIFEST].iter().any(|own| name == own);
+        let own =
+            |name: &std::ffi::OsString| [JOURNAL, LOCK, MANIFEST].iter().any(|own| name == own);
         if !path.exists() || !names(path)?.iter().any(own) {
             return Err(OutputError::NothingToResume { path: path.to_owned() });
         }
@@ -189,9 +190,9 @@ impl OutputDir {
             Err(OutputError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 return Ok(None);
             }
-            file => file?
-                .read_to_end(&mut bytes)
-                .map_err(|source| self.error("read", name, source))?,
+            file => {
+                file?.read_to_end(&mut bytes).map_err(|source| self.error("read", name, source))?
+            }
         };
         Ok(Some(bytes))
     }

@@ -89,6 +89,7 @@ pub fn name_sum(name: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test makes its own folder")]
 mod tests {
     use super::*;
     use crate::output::Faults;

@@ -6,7 +6,7 @@
 
 use crate::item::OrderKey;
 use crate::report::ReportError;
-use crate::report::sort::{Rows, Sorted, Sorter};
+use crate::report::sort::{Row, Rows, Sorted, Sorter};
 
 /// A record that counts.
 pub(super) const LIVE: u8 = b'L';
@@ -53,7 +53,7 @@ impl<'a> Newest<'a> {
     /// # Errors
     /// As [`crate::report::sort::Rows::next`].
     #[expect(clippy::should_implement_trait, reason = "a row is lent until the next call")]
-    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, ReportError> {
+    pub fn next(&mut self) -> Result<Option<Row<'_>>, ReportError> {
         if !self.advance()? {
             return Ok(None);
         }
@@ -85,7 +85,8 @@ impl<'a> Newest<'a> {
 
     fn read_ahead(&mut self) -> Result<(), ReportError> {
         let Buffered { key, value } = &mut self.ahead;
-        (key.clear(), value.clear());
+        key.clear();
+        value.clear();
         match self.rows.next()? {
             Some((row_key, row)) => {
                 key.extend_from_slice(row_key);

@@ -95,7 +95,8 @@ impl Job {
         let Item { path, key, found } = &self.item;
         if self.deaths >= DEATHS {
             let record = object::failed(self.evidence, path.clone(), key.clone());
-            let detail = format!("the process ended {} times while it was in progress", self.deaths);
+            let detail =
+                format!("the process ended {} times while it was in progress", self.deaths);
             let problem = Problem::new(Code::CrashedBefore, Stage::Read, detail);
             let (reason, problems) = (Some(problem.code), vec![problem]);
             return Some(Settled::GivenUp(Box::new(Record { reason, problems, ..record })));

@@ -69,7 +69,9 @@ pub enum ScanError {
     #[error(transparent)]
     Folder(OutputError),
     /// The unfinished run in the report folder is another one.
-    #[error("cannot take up the run in {out}: it differs from this one in what follows; use its arguments, or a new folder: {differences}")]
+    #[error(
+        "cannot take up the run in {out}: it differs from this one in what follows; use its arguments, or a new folder: {differences}"
+    )]
     OtherRun {
         /// The report folder.
         out: String,
@@ -160,8 +162,9 @@ pub fn run(
     let folders = check_evidence(plan)?;
     let out = match earlier {
         Some(out) => out,
-        None => OutputDir::create(&plan.out, plan.output_faults.clone())
-            .map_err(ScanError::Folder)?,
+        None => {
+            OutputDir::create(&plan.out, plan.output_faults.clone()).map_err(ScanError::Folder)?
+        }
     };
     let mut begun = Begun::new(plan, &index, &folders, &out)?;
     let (seen, stopped) = begun.scan(plan, &index, near.as_ref(), &folders, follow)?;

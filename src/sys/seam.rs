@@ -46,6 +46,8 @@ pub struct Seam {
     pub no_openat2: bool,
     /// Gives at most so many bytes for each read; more than 0.
     pub read_cap: Option<usize>,
+    /// Ends the process when a file of this name is opened, as a fault in a decoder would.
+    pub deadly: Option<Vec<u8>>,
     /// Errors to give.
     pub faults: Vec<Fault>,
     /// How often each kind of call was about to be made.

@@ -9,8 +9,8 @@ use assay::output::{Effect, Fault, Faults, Operation, OutputDir};
 use assay::problem::{Code, Problem, Stage};
 use assay::report::sort::Sorter;
 use assay::report::{
-    Actor, Built, Case, Custody, Event, Handover, Host, Journal, JournalReader, PictureFacts, Resumed,
-    Record, ReportError, RunManifest, Seen, SetRecord, Source, SourceVerdict, Tool, build,
+    Actor, Built, Case, Custody, Event, Handover, Host, Journal, JournalReader, PictureFacts,
+    Record, ReportError, Resumed, RunManifest, Seen, SetRecord, Source, SourceVerdict, Tool, build,
     build_interrupted, schema,
 };
 use proptest::prelude::*;
@@ -516,8 +516,7 @@ fn a_journal_cut_at_any_byte_gives_every_whole_record_before_it() {
     let at = usize::try_from(ends[1]).unwrap() + 20;
     flipped[at] ^= 1;
     std::fs::write(&file, &flipped).unwrap();
-    let Resumed { journal, torn_at: torn, .. } =
-        Journal::resume(&out, "identity", 4096).unwrap();
+    let Resumed { journal, torn_at: torn, .. } = Journal::resume(&out, "identity", 4096).unwrap();
     assert_eq!((journal.records(), torn), (1, Some(ends[1])));
     assert_eq!(std::fs::metadata(&file).unwrap().len(), ends[1]);
 }

@@ -67,9 +67,8 @@ impl FolderObject {
         let Some(claim) = &self.folder else { return self.nothing_of(ObjectKind::File) };
         let name = self.path.name().unwrap_or_default();
         let ground = &*self.ground;
-        let open = || {
-            claim.place().with(ground, |dir| ground.kernel.open_file(dir, name, ground.atime))
-        };
+        let open =
+            || claim.place().with(ground, |dir| ground.kernel.open_file(dir, name, ground.atime));
         let opened = ground.patiently(open);
         let mut meta = self.meta(ObjectKind::File);
         let (file, how) = match opened {

@@ -69,14 +69,15 @@ impl FileStream {
 
     /// The end of the piece to ask for next: a block, or what its failing leaves to try.
     fn piece_end(&self) -> u64 {
-        let after = |size: u64| self.at.saturating_sub(self.at % size).saturating_add(size);
-        if self.at < self.sectors_to {
+        let after = |size: u64| self.at.checked_div(size)?.checked_add(1)?.checked_mul(size);
+        let end = if self.at < self.sectors_to {
             after(SECTOR)
         } else if self.at < self.pages_to {
             after(PAGE)
         } else {
-            u64::MAX
-        }
+            None
+        };
+        end.unwrap_or(u64::MAX)
     }
 
     /// Reads a piece; what the device does not give while it is away is asked for again.

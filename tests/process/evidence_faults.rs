@@ -1,0 +1,129 @@
+//! Every call on evidence fails in turn: only what it was made for changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::Arc;
+
+use assay::scan::{Outcome, ScanPlan};
+use assay::sys::{Call, Errno, Fault, Kernel, Seam};
+
+use crate::child::{evidence, planned, run, take_up};
+use crate::runs::{cells, tables};
+use crate::tree::Tree;
+
+type Rows = BTreeMap<String, [String; 4]>;
+
+fn rows(tree: &Tree, out: &str) -> Rows {
+    let columns = ["object_path", "sha256", "status", "reason", "size_bytes"];
+    let rows = cells(&tree.beside(out), "files.csv", columns);
+    rows.into_iter().map(|[path, row @ ..]| (path, row)).collect()
+}
+
+fn faulty(tree: &Tree, out: &str, fault: Fault) -> (ScanPlan, Arc<Seam>) {
+    let seam = Arc::new(Seam { faults: vec![fault], ..Seam::default() });
+    let mut plan = planned(tree, out);
+    plan.kernel = Kernel::through(Arc::clone(&seam));
+    plan.threads = std::num::NonZeroUsize::MIN;
+    (plan, seam)
+}
+
+#[test]
+fn a_call_that_fails_once_changes_one_object_or_nothing() {
+    let tree = evidence(24);
+    run(&planned(&tree, "good")).unwrap();
+    let good = rows(&tree, "good");
+    for call in [Call::Open, Call::Stat, Call::Names, Call::Read] {
+        // the first two looks belong to the check, which refuses the whole folder
+        for nth in if call == Call::Stat { 3.. } else { 1.. } {
+            let error = Errno::IO;
+            let out = format!("{call:?}{nth}");
+            let (plan, seam) = faulty(&tree, &out, Fault { call, nth, for_ever: false, error });
+            let summary = run(&plan).unwrap();
+            let met = rows(&tree, &out);
+            let odd: Vec<_> =
+                met.iter().filter(|(path, row)| good.get(*path) != Some(row)).collect();
+            let unread =
+                met.values().any(|[_, status, ..]| status == "partial" || status == "unread");
+            let incomplete = summary.outcome == Outcome::Incomplete;
+            assert_eq!(incomplete, unread, "{call:?} {nth}: {odd:?}");
+            // two names of one content share what becomes of it
+            let contents: BTreeSet<_> = odd.iter().map(|(_, [.., size])| size).collect();
+            assert!(contents.len() <= 1 && odd.len() <= 2, "{call:?} {nth}: {odd:?}");
+            for (_, [sha256, status, reason, _]) in odd {
+                assert!(sha256.is_empty() && !reason.is_empty(), "{call:?} {nth}: {status}");
+            }
+            if seam.count(call) < nth {
+                assert_eq!(met, good);
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_that_fails_for_ever_is_rows_or_a_pause_and_never_a_wrong_digest() {
+    let tree = evidence(12);
+    run(&planned(&tree, "good")).unwrap();
+    let (good, whole) = (rows(&tree, "good"), tables(&tree.beside("good")));
+    let mut paused = 0;
+    for error in [Errno::IO, Errno::STALE] {
+        for call in [Call::Open, Call::Stat, Call::Names, Call::Read] {
+            for nth in if call == Call::Stat { 3.. } else { 1.. } {
+                let out = format!("{call:?}{nth}-{}", error.raw_os_error());
+                let fault = Fault { call, nth, for_ever: true, error };
+                let (plan, seam) = faulty(&tree, &out, fault);
+                let summary = run(&plan).unwrap();
+                if summary.outcome == Outcome::Interrupted {
+                    paused += 1;
+                    assert!(summary.lost.is_some());
+                    let custody =
+                        fs::read_to_string(tree.beside(&out).join("custody.csv")).unwrap();
+                    assert!(custody.contains("evidence_lost"), "{custody}");
+                    let mut healthy = planned(&tree, &out);
+                    healthy.threads = plan.threads;
+                    assert_eq!(take_up(&healthy).unwrap().outcome, Outcome::Complete);
+                    assert_eq!(tables(&tree.beside(&out)), whole, "{out}");
+                } else {
+                    for (path, [sha256, ..]) in rows(&tree, &out) {
+                        let same = good.get(&path).is_some_and(|[good, ..]| *good == sha256);
+                        assert!(sha256.is_empty() || same, "{out} {path}");
+                    }
+                }
+                if seam.count(call) < nth {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(paused > 10, "{paused}");
+}
+
+#[test]
+fn sectors_that_fail_are_holes_that_are_told_and_the_rest_is_read() {
+    let tree = Tree::new();
+    tree.file("f", vec![7; 1 << 20]);
+    fs::write(tree.beside("known.md5"), "md5\n").unwrap();
+    let holes = |faults: Vec<Fault>| {
+        let seam = Arc::new(Seam { faults, ..Seam::default() });
+        let mut plan = crate::runs::plan(&tree.path(), &tree.beside("out"));
+        plan.kernel = Kernel::through(seam);
+        run(&plan).unwrap();
+        let status = cells(&tree.beside("out"), "files.csv", ["status", "bytes_hashed", "sha256"]);
+        let told = cells(&tree.beside("out"), "exceptions.csv", ["code", "offset", "length"]);
+        fs::remove_dir_all(tree.beside("out")).unwrap();
+        (status[0].clone(), told)
+    };
+    let read = |nth| Fault { call: Call::Read, nth, for_ever: false, error: Errno::IO };
+    // the first read of the file fails, its first page, and of that the second and third sector
+    let (status, told) = holes([1, 2, 4, 5].map(read).into());
+    assert_eq!(status, ["partial".to_owned(), ((1 << 20) - 1024).to_string(), String::new()]);
+    assert_eq!(told, [["io_error", "512", "1024"]]);
+    // pages and sectors that can be read after all are no hole
+    let (status, told) = holes([1, 2].map(read).into());
+    assert_eq!((status[0].as_str(), told.len()), ("hashed", 0));
+    // nothing can be read: one hole of the whole file
+    let for_ever = Fault { for_ever: true, ..read(1) };
+    let (status, told) = holes(vec![for_ever]);
+    assert_eq!(&status[..2], ["partial", "0"]);
+    assert_eq!(told, [["io_error", "0", "1048576"]]);
+}
