@@ -13,6 +13,7 @@ mod output_faults;
 mod resume;
 mod space;
 mod strace;
+mod tamper;
 
 #[path = "../it/runs.rs"]
 #[allow(dead_code, reason = "shared with the other test binary")]
