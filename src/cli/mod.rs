@@ -17,12 +17,20 @@ use exit::Exit;
 use opts::{Command, Opts};
 use terminal::Terminal;
 
+use crate::worker;
+
 /// Runs the program on the arguments of its process.
 ///
 /// ```no_run
 /// std::process::exit(i32::from(assay::cli::main()));
 /// ```
 pub fn main() -> u8 {
+    // Before anything else: a worker confines itself before its first thread. Not an option, so
+    // not in the help; without the socket of a running `assay` it ends at once.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == worker::ARGUMENT) {
+        return worker::serve(arguments);
+    }
     let opts = match Opts::try_parse() {
         Ok(opts) => opts,
         Err(error) => {
