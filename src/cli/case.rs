@@ -37,6 +37,8 @@ pub(super) struct CaseFile {
     pub(super) accept_alteration: Option<String>,
     #[serde(default)]
     pub(super) read_links: bool,
+    #[serde(default)]
+    pub(super) require_sandbox: bool,
     pub(super) sign: Option<PathBuf>,
     #[serde(default)]
     pub(super) exit_code_hits: bool,

@@ -119,6 +119,9 @@ pub(super) struct ScanOpts {
     /// Read the targets of symbolic links, which changes the links' access times
     #[arg(long)]
     pub(super) read_links: bool,
+    /// Refuse to start where a part of the decoders' sandbox is missing
+    #[arg(long)]
+    pub(super) require_sandbox: bool,
     /// Sign the report's manifest with this minisign secret key; the password of an encrypted key
     /// is taken from the environment variable ASSAY_SIGN_PASSWORD
     #[arg(long, value_name = "KEY")]

@@ -16,6 +16,7 @@ use crate::output::Faults;
 use crate::report::Case;
 use crate::scan::{ScanPlan, SourcePlan};
 use crate::sys::Kernel;
+use crate::worker;
 
 /// Fills what the user left open; the flag says whether hits shall show in the exit code. Every
 /// error here is a usage error: nothing was touched.
@@ -27,6 +28,7 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
     let out = opts.out.clone().or_else(|| file.out.take());
     let digests = opts.digests.as_ref().or(file.digests.as_ref());
     let hits_in_code = opts.exit_code_hits || file.exit_code_hits;
+    let threads = opts.threads.or(file.threads).unwrap_or_else(cores);
     let plan = ScanPlan {
         sources: sources(opts, std::mem::take(&mut file.evidence))?,
         out: out.context("--out is missing: name the folder for the report")?,
@@ -35,7 +37,11 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
         scheme: opts.scheme.clone().or_else(|| file.scheme.clone()),
         digests: digests.map_or(Ok(Selection::ALL), |list| selection(list))?,
         near: near(opts, &file),
-        threads: opts.threads.or(file.threads).unwrap_or_else(cores),
+        threads,
+        workers: worker::Options {
+            require_sandbox: opts.require_sandbox || file.require_sandbox,
+            ..worker::Options::new(threads.get())
+        },
         accept_alteration: stated(
             "--accept-alteration",
             &opts.accept_alteration,

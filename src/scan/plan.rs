@@ -9,6 +9,7 @@ use crate::matching::NearOptions;
 use crate::output::Faults;
 use crate::report::{Case, Host, Tool};
 use crate::sys::Kernel;
+use crate::worker;
 
 /// One evidence item and what the examiner says of it.
 #[derive(Debug, Clone)]
@@ -44,6 +45,8 @@ pub struct ScanPlan {
     pub near: Option<NearOptions>,
     /// Threads that read and hash.
     pub threads: NonZeroUsize,
+    /// How pictures are decoded.
+    pub workers: worker::Options,
     /// On whose authority access times may change.
     pub accept_alteration: Option<String>,
     /// Whether targets of symbolic links are read on writable mounts.

@@ -16,13 +16,12 @@ use crate::digest::Selection;
 use crate::evidence::folder::{Folder, FolderError, Options, WalkSummary, output_inside};
 use crate::hashset::{self, SetError};
 use crate::matching::{Index, NearIndex};
-use crate::media;
 use crate::output::{OutputDir, OutputError};
 use crate::report::{
     self, Actor, Built, Custody, Event, Handover, InProgress, Journal, JournalReader, Record,
     ReportError, Resumed, RunManifest, RunState, Seen, SignatureHook, schema,
 };
-use crate::worker;
+use crate::worker::{Pool, WorkerError};
 
 /// Memory that all sorts of the report may hold together.
 const SORT_MEMORY: usize = 64 << 20;
@@ -86,6 +85,12 @@ pub enum ScanError {
         /// What the system said.
         detail: String,
     },
+    /// Pictures cannot be decoded as they must be.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// Worker processes could be started at first and then no more.
+    #[error("{0} pictures were not decoded: the system started no more worker processes")]
+    WorkersLost(u64),
     /// Something could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -97,7 +102,7 @@ pub enum ScanError {
 impl ScanError {
     /// True where nothing was begun: another argument or right makes the run possible.
     pub const fn is_usage(&self) -> bool {
-        !matches!(self, Self::Report(_) | Self::Follower(_))
+        !matches!(self, Self::Report(_) | Self::Follower(_) | Self::WorkersLost(_))
     }
 }
 
@@ -160,14 +165,20 @@ pub fn run(
     let near = near_index(plan, &index)?;
     comparable(plan, &index)?;
     let folders = check_evidence(plan)?;
+    let pool = Pool::start(plan.workers.clone())?;
     let out = match earlier {
         Some(out) => out,
         None => {
             OutputDir::create(&plan.out, plan.output_faults.clone()).map_err(ScanError::Folder)?
         }
     };
-    let mut begun = Begun::new(plan, &index, &folders, &out)?;
-    let (seen, stopped) = begun.scan(plan, &index, near.as_ref(), &folders, follow)?;
+    let mut begun = Begun::new(plan, &index, &folders, &out, &pool)?;
+    let (seen, stopped) = begun.scan(plan, &index, near.as_ref(), &folders, &pool, follow)?;
+    let not_decoded = pool.counts().not_started;
+    pool.stop();
+    if not_decoded > 0 {
+        return Err(ScanError::WorkersLost(not_decoded));
+    }
     let Begun { mut run, custody, journal, .. } = begun;
     let memory = SORT_MEMORY;
     let handover = Handover { out: &out, journal, run: &mut run, custody, seen, clock, memory };
@@ -266,8 +277,10 @@ impl Begun {
         index: &Index,
         folders: &[Folder],
         out: &OutputDir,
+        pool: &Pool,
     ) -> Result<Self, ScanError> {
         let mut run = record::manifest(plan, index, folders);
+        run.tool.sandbox = pool.sandbox();
         let identity = record::identity(plan, &run, folders);
         let unborn = plan.resume && JournalReader::is_unborn(out)?;
         if unborn && !out.holds_only(&BEFORE_JOURNAL).map_err(ScanError::Folder)? {
@@ -314,20 +327,20 @@ impl Begun {
         index: &Index,
         near: Option<&NearIndex<'_>>,
         folders: &[Folder],
+        pool: &Pool,
         follow: Follow<'_>,
     ) -> Result<(Seen, bool), ScanError> {
         self.open_events(plan, folders)?;
         let Follow { counters, cancel, record: tell } = follow;
-        let (links, limits) = (Links::default(), media::Limits::default());
         let shared = Shared {
             index,
             near,
-            pictures: &|bytes| worker::read_picture(bytes, &limits),
+            pictures: &|bytes| pool.read_picture(bytes),
             budget: picture::Budget::new(picture::BUDGET_BYTES),
             selection: plan.digests,
             counters,
             cancel,
-            links,
+            links: Links::default(),
         };
         let checked = Checked::default();
         let pipeline = Pipeline {

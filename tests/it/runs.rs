@@ -11,6 +11,7 @@ use assay::output::Faults;
 use assay::report::{Case, Host, Tool};
 use assay::scan::{Counters, Follow, ScanError, ScanPlan, ScanSummary, SourcePlan};
 use assay::sys::Kernel;
+use assay::worker::{Options, Program};
 
 /// The tables whose bytes depend on evidence, sets and options alone.
 pub(crate) const TABLES: [&str; 4] = ["files.csv", "matches.csv", "exceptions.csv", "volumes.csv"];
@@ -32,6 +33,10 @@ pub(crate) fn plan(evidence: &Path, out: &Path) -> ScanPlan {
         digests: Selection::ALL,
         near: Some(NearOptions::default()),
         threads: NonZeroUsize::new(3).unwrap(),
+        workers: Options {
+            program: Program::File(env!("CARGO_BIN_EXE_assay").into()),
+            ..Options::new(3)
+        },
         accept_alteration: None,
         read_links: true,
         sign: None,

@@ -199,3 +199,44 @@ fn python_gives_the_bytes_of_every_path_back_ten_thousand_levels_deep() {
     };
     assert!(output.status.success(), "{output:?}");
 }
+
+#[test]
+fn the_level_of_the_sandbox_stands_in_the_record_and_pictures_are_read_through_it() {
+    let tree = Tree::new();
+    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/demo/pictures");
+    let mut pictures = 0;
+    for entry in fs::read_dir(demo).unwrap() {
+        let path = entry.unwrap().path();
+        tree.file(path.file_name().unwrap().to_str().unwrap(), fs::read(&path).unwrap());
+        pictures += 1;
+    }
+    let out = tree.beside("out");
+    let mut plan = plan(&tree.path(), &out);
+    plan.workers.require_sandbox = false;
+    run(&plan).unwrap();
+    let record: RunManifest =
+        serde_json::from_slice(&fs::read(out.join("run.json")).unwrap()).unwrap();
+    assert!(record.tool.sandbox.contains("seccomp"), "{}", record.tool.sandbox);
+    let limits = assay::media::Limits::default();
+    let rows = cells(&out, "files.csv", ["file_name", "media_status", "pdq", "phash"]);
+    assert_eq!(rows.len(), pictures);
+    for [name, status, pdq, phash] in rows {
+        let bytes = fs::read(tree.path().join(&name)).unwrap();
+        let answer = assay::worker::read_picture(&bytes, &limits);
+        let hashes = answer.hashes.map(|h| (h.pdq.to_string(), h.phash.to_string()));
+        assert_eq!(status, answer.status.as_str(), "{name}");
+        assert_eq!((pdq, phash), hashes.unwrap_or_default(), "{name}");
+    }
+}
+
+#[test]
+fn workers_that_cannot_be_started_are_refused_before_the_report_folder_is_made() {
+    let tree = Tree::new();
+    tree.file("a", "abc");
+    let out = tree.beside("out");
+    let mut plan = plan(&tree.path(), &out);
+    plan.workers.program = assay::worker::Program::File("/no/such/program".into());
+    let error = run(&plan).unwrap_err();
+    assert!(matches!(error, ScanError::Worker(_)) && error.is_usage(), "{error}");
+    assert!(!out.exists());
+}
