@@ -73,7 +73,7 @@ fn run<T: Send>(
 /// Processor time of this process and of the children that ended, to a hundredth of a second.
 fn processor_time() -> Duration {
     let stat = std::fs::read_to_string(Path::new("/proc/self/stat")).unwrap();
-    let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(12).take(4);
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(4);
     let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap()).sum();
     Duration::from_millis(ticks * 1_000 / rustix::param::clock_ticks_per_second())
 }
