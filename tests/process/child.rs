@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use assay::hashset::SetKind;
-use assay::output::{Effect, Fault, Faults, Operation};
+use assay::output::{Effect, Fault, Faults, Operation, OutputError};
 use assay::scan::{Counters, Follow, Outcome, ScanError, ScanPlan, ScanSummary};
 use assay::sys::{Kernel, Seam};
 use serde_json::{Value, json};
@@ -51,6 +52,22 @@ pub(crate) fn planned(tree: &Tree, out: &str) -> ScanPlan {
 
 /// Carries a plan out and stops it after so many records.
 pub(crate) fn run_until(plan: &ScanPlan, records: u64) -> Result<ScanSummary, ScanError> {
+    // A child that another test starts holds every lock of this process until it is a program of
+    // its own, a moment later.
+    let clock = Instant::now();
+    loop {
+        match attempt(plan, records) {
+            Err(ScanError::Folder(OutputError::Locked { .. }))
+                if clock.elapsed() < Duration::from_secs(10) =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            result => return result,
+        }
+    }
+}
+
+fn attempt(plan: &ScanPlan, records: u64) -> Result<ScanSummary, ScanError> {
     let (counters, cancel) = (Counters::default(), AtomicBool::new(false));
     let mut count = 0;
     let mut record = |_: &assay::report::Record| {
@@ -73,7 +90,7 @@ pub(crate) fn run(plan: &ScanPlan) -> Result<ScanSummary, ScanError> {
 pub(crate) fn take_up(plan: &ScanPlan) -> Result<ScanSummary, ScanError> {
     let again = ScanPlan { resume: true, ..plan.clone() };
     match run(&again) {
-        Err(ScanError::Folder(_)) => run(plan),
+        Err(ScanError::Folder(OutputError::NothingToResume { .. })) => run(plan),
         result => result,
     }
 }
