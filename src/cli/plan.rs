@@ -18,6 +18,9 @@ use crate::scan::{ScanPlan, SourcePlan};
 use crate::sys::Kernel;
 use crate::worker;
 
+/// The largest PDQ distance that can be asked for: beyond it unrelated pictures are the rule.
+const MAX_NEAR_BITS: u8 = 64;
+
 /// Fills what the user left open; the flag says whether hits shall show in the exit code. Every
 /// error here is a usage error: nothing was touched.
 pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(ScanPlan, bool)> {
@@ -26,6 +29,13 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
         None => CaseFile::default(),
     };
     let out = opts.out.clone().or_else(|| file.out.take());
+    if let Some(bits) = file.near_bits.filter(|bits| *bits > MAX_NEAR_BITS) {
+        bail!("the case file's near-bits is {bits}: the largest is {MAX_NEAR_BITS}");
+    }
+    let tool = machine::tool();
+    if let Some((control, _)) = tool.known_answers.iter().find(|(_, good)| !**good) {
+        bail!("the control computation {control} failed: this machine or program computes wrong");
+    }
     let digests = opts.digests.as_ref().or(file.digests.as_ref());
     let hits_in_code = opts.exit_code_hits || file.exit_code_hits;
     let threads = opts.threads.or(file.threads).unwrap_or_else(cores);
@@ -51,7 +61,7 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
         sign: opts.sign.clone().or_else(|| file.sign.take()),
         case: facts(&opts.case, file),
         arguments,
-        tool: machine::tool(),
+        tool,
         host: machine::host(),
         kernel: Kernel::default(),
         output_faults: Faults::default(),
@@ -66,7 +76,7 @@ fn cores() -> NonZeroUsize {
 fn near(opts: &ScanOpts, file: &CaseFile) -> Option<NearOptions> {
     let bits = opts.near_bits.or(file.near_bits).map(u32::from);
     let options = NearOptions::default();
-    let wanted = !(opts.no_near || file.no_near);
+    let wanted = opts.near_bits.is_some() || !(opts.no_near || file.no_near);
     wanted.then(|| NearOptions { near_bits: bits.unwrap_or(options.near_bits), ..options })
 }
 
@@ -153,7 +163,7 @@ fn lists(opts: &ScanOpts, file: &CaseFile) -> anyhow::Result<Vec<ListOptions>> {
 
 /// The lists that a path names: itself, or every file below it in the order of names. Sidecars and
 /// hidden files are none.
-fn lists_in(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn lists_in(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::opts::VerifyOpts;
-use super::plan::{list_algorithm, shown};
+use super::plan::{list_algorithm, lists_in, shown};
 use super::terminal::Terminal;
 use crate::hashset::{self, ListOptions, ReferenceSet, Scheme, SetKind};
 use crate::item::escape::cell;
@@ -47,12 +47,23 @@ fn sets(opts: &VerifyOpts) -> anyhow::Result<Index> {
         let (path, scheme) = (path.clone(), scheme.clone());
         hashset::load(&ListOptions { path, kind, algorithm, scheme, accept_polarity: true }, &pool)
     };
-    let mut loaded = Vec::new();
+    let mut loaded: Vec<ReferenceSet> = Vec::new();
     for path in &opts.sets {
-        let set = load(path, SetKind::Alert)?;
-        let same = run.sets.iter().find(|used| used.info.sha256 == set.info.sha256);
-        let kind = same.map_or(SetKind::Alert, |used| used.info.kind);
-        loaded.push(if kind == SetKind::Alert { set } else { load(path, kind)? });
+        for path in lists_in(path)? {
+            let set = load(&path, SetKind::Alert)?;
+            let sha256 = set.info.sha256.clone();
+            if loaded.iter().any(|have| have.info.sha256 == sha256) {
+                continue; // the same list under another name
+            }
+            // A list that the run used several times gave its findings several times.
+            let used: Vec<_> = run.sets.iter().filter(|used| used.info.sha256 == sha256).collect();
+            if used.is_empty() {
+                loaded.push(set);
+            }
+            for used in used {
+                loaded.push(load(&path, used.info.kind)?);
+            }
+        }
     }
     Index::build(loaded, &pool).map_err(|name| anyhow::anyhow!("set {name} has too many entries"))
 }
@@ -62,6 +73,7 @@ fn run_json(report: &Path) -> anyhow::Result<RunManifest> {
     #[expect(clippy::disallowed_methods, reason = "a report is our own output, not evidence")]
     let text = std::fs::read(&path).with_context(|| format!("cannot read {}", shown(&path)))?;
     serde_json::from_slice(&text)
+        .map_err(|error| anyhow::anyhow!("{}", cell(error.to_string().as_bytes())))
         .with_context(|| format!("{} is not usable; verify without --sets", shown(&path)))
 }
 
@@ -95,7 +107,7 @@ fn tell(verification: &Verification, opts: &VerifyOpts, terminal: &Terminal) -> 
         }
     }
     for name in &verification.not_covered {
-        terminal.say(&format!("not covered by the report: {name}"));
+        terminal.say(&format!("not covered by the report: {}", cell(name.as_bytes())));
     }
     let exit = if verification.is_good() { Exit::Complete } else { Exit::Difference };
     terminal.say(if verification.is_good() {

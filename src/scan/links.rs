@@ -13,9 +13,13 @@ use crate::item::LinkIdentity;
 /// What decides that two names still lead to the same bytes: size, modified and changed times.
 type Fingerprint = String;
 
+/// Contents kept for names still to come, about 1 KB each. Those of more are read again, which
+/// gives the same rows.
+const MOST_KEPT: usize = 50_000;
+
 enum Slot<W> {
-    /// Being read; these wait for it.
-    Reading(Vec<W>),
+    /// Being read as it looked then; these look the same and wait for it.
+    Reading(Fingerprint, Vec<W>),
     /// Read, with the number of names still to come.
     Read { content: Box<Content>, fingerprint: Fingerprint, names_left: u64 },
 }
@@ -26,6 +30,8 @@ pub(super) enum Claim<W> {
     Read(W),
     /// It has been read.
     Known(W, Box<Content>),
+    /// Read it; it looks different from what is being read under another name.
+    ReadAlone(W),
     /// Nothing: it waits here.
     Waits,
 }
@@ -44,10 +50,11 @@ impl<W> Links<W> {
     pub(super) fn claim(&self, link: LinkIdentity, fingerprint: &str, object: W) -> Claim<W> {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match slots.get_mut(&link) {
-            Some(Slot::Reading(waiting)) => {
+            Some(Slot::Reading(reading, waiting)) if reading == fingerprint => {
                 waiting.push(object);
                 return Claim::Waits;
             }
+            Some(Slot::Reading(..)) => return Claim::ReadAlone(object),
             Some(Slot::Read { content, fingerprint: read, names_left }) if read == fingerprint => {
                 let content = content.clone();
                 *names_left = names_left.saturating_sub(1);
@@ -58,7 +65,7 @@ impl<W> Links<W> {
             }
             Some(Slot::Read { .. }) | None => {}
         }
-        slots.insert(link, Slot::Reading(Vec::new()));
+        slots.insert(link, Slot::Reading(fingerprint.to_owned(), Vec::new()));
         Claim::Read(object)
     }
 
@@ -74,10 +81,10 @@ impl<W> Links<W> {
         content: &Content,
     ) -> Vec<W> {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Slot::Reading(waiting)) = slots.remove(&link) else { return Vec::new() };
+        let Some(Slot::Reading(_, waiting)) = slots.remove(&link) else { return Vec::new() };
         let met = u64::try_from(waiting.len()).unwrap_or(u64::MAX).saturating_add(1);
         let names_left = names.saturating_sub(met);
-        if names_left > 0 {
+        if names_left > 0 && slots.len() < MOST_KEPT {
             let fingerprint = fingerprint.to_owned();
             let content = Box::new(content.clone());
             slots.insert(link, Slot::Read { content, fingerprint, names_left });
@@ -115,6 +122,14 @@ mod tests {
         assert_eq!(links.done(LINK, "f", 3, &content()), [2]);
         assert!(matches!(links.claim(LINK, "f", 3), Claim::Known(3, _)));
         assert!(links.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_name_that_looks_different_meanwhile_is_read_by_itself() {
+        let links = Links::default();
+        assert!(matches!(links.claim(LINK, "f", 1), Claim::Read(1)));
+        assert!(matches!(links.claim(LINK, "other", 2), Claim::ReadAlone(2)));
+        assert!(links.done(LINK, "f", 2, &content()).is_empty());
     }
 
     #[test]

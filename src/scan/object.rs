@@ -72,6 +72,11 @@ impl Worker<'_> {
         let names = object.meta.link_count.unwrap_or(1);
         match self.shared.links.claim(link, &fingerprint, object) {
             Claim::Waits => {}
+            Claim::ReadAlone(object) => {
+                if let Some(content) = self.read(stream, &object.meta) {
+                    emit(self.record(object, content));
+                }
+            }
             Claim::Known(object, content) => emit(self.record(object, *content)),
             Claim::Read(object) => {
                 let Some(content) = self.read(stream, &object.meta) else { return };

@@ -47,9 +47,20 @@ impl Strict {
     }
 
     fn mount(&mut self, options: &str) -> bool {
-        self.mounted = None;
-        self.mounted = Mounted::new(&["-o", options], &self.image, &self.tree.path());
-        self.mounted.is_some()
+        let wanted_read_only = options.split(',').any(|option| option == "ro");
+        for _ in 0..50 {
+            self.mounted = None;
+            self.mounted = Mounted::new(&["-o", options], &self.image, &self.tree.path());
+            let path = self.tree.path();
+            let flags = rustix::fs::statvfs(&path).unwrap().f_flag;
+            if flags.contains(rustix::fs::StatVfsMountFlags::RDONLY) == wanted_read_only {
+                return self.mounted.is_some();
+            }
+            // The loop device of the mount before is still there, and read-only.
+            self.mounted = None;
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("the loop device stays read-only");
     }
 
     /// Every object but `lost+found`. The caller undoes what this lister does to access times.

@@ -64,6 +64,11 @@ impl Found for FolderObject {
 
 impl FolderObject {
     fn file(&self) -> Examined {
+        // A damaged folder can call a device a file. What it is is asked before it is opened,
+        // because opening a device may do something.
+        if let Some(kind) = self.special_after_all() {
+            return self.without_content(kind);
+        }
         let Some(claim) = &self.folder else { return self.nothing_of(ObjectKind::File) };
         let name = self.path.name().unwrap_or_default();
         let ground = &*self.ground;
@@ -154,11 +159,22 @@ impl FolderObject {
     }
 
     /// What the name stands for now, without opening it, where that is still of `kind`.
+    /// What an object listed as a file is, where that has no content to read.
+    fn special_after_all(&self) -> Option<FileKind> {
+        use FileKind::{Dir, File, Unknown};
+        self.stat().map(|stat| stat.kind).filter(|kind| !matches!(kind, File | Dir | Unknown))
+    }
+
     fn ask(&self, kind: FileKind) -> Option<Stat> {
+        self.stat().filter(|stat| stat.kind == kind)
+    }
+
+    /// What the system says of it without opening it.
+    fn stat(&self) -> Option<Stat> {
         let (ground, name) = (&*self.ground, self.path.name()?);
         let claim = self.folder.as_ref()?;
         let asked = claim.place().with(ground, |dir| ground.kernel.stat_at(dir, name));
-        asked.ok()?.ok().filter(|stat| stat.kind == kind)
+        asked.ok()?.ok()
     }
 
     fn mounted_over(&self) -> Examined {
