@@ -142,7 +142,8 @@ impl Code {
     pub const fn consequence(self) -> &'static str {
         match self {
             Self::PermissionDenied | Self::NoatimeRefused => "contents not examined",
-            Self::Vanished | Self::Replaced => "contents not examined; the evidence was not still",
+            Self::Vanished => "contents not examined; the evidence was not still",
+            Self::Replaced => "contents not examined; it is not what its folder listed",
             Self::ChangedDuringRead => "no digest stated; the evidence was not still",
             Self::IoError => "bytes missing; no digest stated",
             Self::SubtreeIncomplete => "objects below this folder may be missing from the report",

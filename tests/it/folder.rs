@@ -480,8 +480,10 @@ fn every_single_failing_call_leaves_each_object_one_row() {
                 assert_eq!(bad, 0);
                 break;
             }
-            // a read is tried again; whatever else fails is said once
-            assert_eq!(bad, usize::from(call != Call::Read), "{call:?} {nth}");
+            // a read is tried again, and what a file is before it is opened is asked once more
+            // after; whatever else fails is said once
+            let said = usize::from(call != Call::Read);
+            assert!(bad == said || call == Call::Stat && bad == 0, "{call:?} {nth}");
         }
     }
 }

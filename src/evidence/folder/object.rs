@@ -66,8 +66,11 @@ impl FolderObject {
     fn file(&self) -> Examined {
         // A damaged folder can call a device a file. What it is is asked before it is opened,
         // because opening a device may do something.
-        if let Some(kind) = self.special_after_all() {
-            return self.without_content(kind);
+        if let Some(stat) = self.special_after_all() {
+            if self.ground.is_elsewhere(&stat) {
+                return self.mounted_over();
+            }
+            return unread(self.meta(ObjectKind::File), replaced());
         }
         let Some(claim) = &self.folder else { return self.nothing_of(ObjectKind::File) };
         let name = self.path.name().unwrap_or_default();
@@ -160,9 +163,9 @@ impl FolderObject {
 
     /// What the name stands for now, without opening it, where that is still of `kind`.
     /// What an object listed as a file is, where that has no content to read.
-    fn special_after_all(&self) -> Option<FileKind> {
+    fn special_after_all(&self) -> Option<Stat> {
         use FileKind::{Dir, File, Unknown};
-        self.stat().map(|stat| stat.kind).filter(|kind| !matches!(kind, File | Dir | Unknown))
+        self.stat().filter(|stat| !matches!(stat.kind, File | Dir | Unknown))
     }
 
     fn ask(&self, kind: FileKind) -> Option<Stat> {
