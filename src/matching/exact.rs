@@ -1,8 +1,9 @@
 //! Exact look-up: sorted digests, one array an algorithm.
 
-use super::{Finding, MatchKind};
+use super::{Finding, MatchKind, NearOptions};
 use crate::digest::{Algorithm, Digest, Digests, Selection};
 use crate::hashset::{ReferenceSet, SetEntry, SetKind};
+use crate::perceptual::PdqQuality;
 use rayon::prelude::*;
 
 /// Where an entry stands: set, then place in it.
@@ -46,17 +47,27 @@ impl Index {
     /// How many entries of a set a run cannot compare.
     ///
     /// - `selection`: the digests it computes.
-    /// - `pictures`: whether it compares pictures.
-    pub fn incomparable(&self, set: usize, selection: Selection, pictures: bool) -> u64 {
+    /// - `near`: how it compares pictures; `None` where it does not. A hash without a threshold
+    ///   and an entry that calls its own picture flat are never compared.
+    pub fn incomparable(
+        &self,
+        set: usize,
+        selection: Selection,
+        near: Option<&NearOptions>,
+    ) -> u64 {
         let by_picture = |entry: &SetEntry| {
             let hashes = entry.perceptual.as_ref().filter(|_| entry.kind != SetKind::Ignore);
-            hashes.is_some_and(|h| {
-                h.pdq.is_some() || h.phash.is_some() || h.dhash.is_some() || h.ahash.is_some()
+            hashes.zip(near).is_some_and(|(h, near)| {
+                !h.pdq_quality.is_some_and(|quality| PdqQuality(quality).is_flat())
+                    && (h.pdq.is_some()
+                        || h.phash.and(near.phash_bits).is_some()
+                        || h.dhash.and(near.dhash_bits).is_some()
+                        || h.ahash.and(near.ahash_bits).is_some())
             })
         };
         let lost = |entry: &&SetEntry| {
             !(entry.digests.selection().iter().any(|algorithm| selection.has(algorithm))
-                || pictures && by_picture(entry))
+                || by_picture(entry))
         };
         let count = self.sets.get(set).map_or(0, |s| s.entries.iter().filter(lost).count());
         u64::try_from(count).unwrap_or(u64::MAX)
@@ -127,7 +138,7 @@ impl Index {
 mod tests {
     use super::*;
     use crate::digest::Hasher;
-    use crate::hashset::{SetCounts, SetInfo};
+    use crate::hashset::{PerceptualEntry, SetCounts, SetInfo};
     use crate::matching::Disposition;
 
     fn digests(content: &[u8], of: &[Algorithm]) -> Digests {
@@ -233,7 +244,21 @@ mod tests {
         let sets =
             vec![set(SetKind::Alert, vec![digests(b"x", MD5), digests(b"y", Algorithm::ALL)])];
         let alert = index(sets);
-        assert_eq!(alert.incomparable(0, Selection::only(Algorithm::Sha1), true), 1);
-        assert_eq!(alert.incomparable(0, Selection::ALL, false), 0);
+        assert_eq!(alert.incomparable(0, Selection::only(Algorithm::Sha1), None), 1);
+        assert_eq!(alert.incomparable(0, Selection::ALL, None), 0);
+        let mut picture = set(SetKind::Alert, vec![Digests::default()]);
+        let lost = |picture: &ReferenceSet| {
+            let near = NearOptions::default();
+            index(vec![picture.clone()]).incomparable(0, Selection::ALL, Some(&near))
+        };
+        let mut hashes = PerceptualEntry { ahash: Some(1), ..PerceptualEntry::NONE };
+        picture.entries[0].perceptual = Some(Box::new(hashes.clone()));
+        assert_eq!(lost(&picture), 1, "aHash has no threshold");
+        hashes.pdq = Some([1; 32]);
+        picture.entries[0].perceptual = Some(Box::new(hashes.clone()));
+        assert_eq!(lost(&picture), 0);
+        hashes.pdq_quality = Some(49);
+        picture.entries[0].perceptual = Some(Box::new(hashes));
+        assert_eq!(lost(&picture), 1, "flat");
     }
 }

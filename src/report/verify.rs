@@ -9,8 +9,9 @@
 //! `record_no` of matches.csv and exceptions.csv with every column they share with files.csv,
 //! `parent_record_no`, `match_count`, `disposition`, `first_copy` (up to 4,000,000 rows, past that
 //! only that it is no later row), the balance, the sets named, the sealed digests, the manifest
-//! byte by byte, and its signature. Not checked: that (evidence_id, object_path) is unique, near
-//! distances, and whatever the report says of the evidence itself.
+//! byte by byte, and its signature. Not checked: that (evidence_id, object_path) is unique, and
+//! whatever the report says of the evidence itself. Near distances are counted again where the lists
+//! are given.
 //!
 //! The format is that of docs/report-format.md; [`super::schema`] has its columns.
 

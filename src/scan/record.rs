@@ -45,7 +45,7 @@ pub(super) fn manifest(plan: &ScanPlan, index: &Index, folders: &[Folder]) -> Ru
         .map(|(n, set)| SetRecord {
             info: set.info.clone(),
             counts: set.counts,
-            incomparable: index.incomparable(n, plan.digests, plan.near.is_some()),
+            incomparable: index.incomparable(n, plan.digests, plan.near.as_ref()),
         })
         .collect();
     run

@@ -234,7 +234,7 @@ fn near_index<'a>(plan: &ScanPlan, index: &'a Index) -> Result<Option<NearIndex<
 fn comparable(plan: &ScanPlan, index: &Index) -> Result<(), ScanError> {
     for (n, set) in index.sets().iter().enumerate() {
         let entries = u64::try_from(set.entries.len()).unwrap_or(u64::MAX);
-        if index.incomparable(n, plan.digests, plan.near.is_some()) == entries {
+        if index.incomparable(n, plan.digests, plan.near.as_ref()) == entries {
             let (name, digests) = (set.info.name.clone(), plan.digests);
             return Err(ScanError::NothingComparable { name, digests });
         }
