@@ -16,6 +16,10 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::problem::Code;
 
 /// A place in a stream, counted in bytes from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,6 +82,97 @@ impl ReadAt for [u8] {
             to.copy_from_slice(from);
         }
         Ok(n)
+    }
+}
+
+impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
+    fn len(&self) -> u64 {
+        (**self).len()
+    }
+
+    fn read_at(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        (**self).read_at(at, buf)
+    }
+}
+
+/// Bytes of a stream that cannot be given, and which: an [`io::Error`] may carry one inside, and
+/// its reader then knows where to go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Unreadable {
+    /// The bytes concerned, counted as in the stream that was asked; never empty.
+    pub range: Range<u64>,
+    /// What it is in the report.
+    pub code: Code,
+    /// What was expected and what was found, for a person.
+    pub detail: String,
+}
+
+impl Unreadable {
+    /// The same as an error of reading.
+    pub fn into_error(self) -> io::Error {
+        io::Error::other(self)
+    }
+
+    /// What an error of reading carries inside, if it does.
+    ///
+    /// ```
+    /// use assay::{bytes::Unreadable, problem::Code};
+    /// let hole = Unreadable { range: 0..512, code: Code::IoError, detail: "EIO".to_owned() };
+    /// assert_eq!(Unreadable::of(&hole.clone().into_error()), Some(&hole));
+    /// ```
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref().and_then(|inner| inner.downcast_ref())
+    }
+}
+
+/// A part of a stream as a stream of its own, such as a partition of a disk.
+#[derive(Clone)]
+pub struct Section {
+    whole: Arc<dyn ReadAt>,
+    start: u64,
+    len: u64,
+}
+
+impl Section {
+    /// `len` bytes of `whole` from `start`, or as many of them as there are.
+    pub fn new(whole: Arc<dyn ReadAt>, start: u64, len: u64) -> Self {
+        let len = len.min(whole.len().saturating_sub(start));
+        Self { whole, start, len }
+    }
+
+    /// Where it begins in the whole stream.
+    pub const fn start(&self) -> u64 {
+        self.start
+    }
+}
+
+impl fmt::Debug for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes from {}", self.len, ByteOffset(self.start))
+    }
+}
+
+impl ReadAt for Section {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
+        let (Some(position), Some(buf)) =
+            (self.start.checked_add(at), buf.get_mut(..left.min(buf.len())))
+        else {
+            return Ok(0);
+        };
+        self.whole.read_at(position, buf).map_err(|error| match Unreadable::of(&error) {
+            Some(Unreadable { range, code, detail }) => {
+                let shift = |place: u64| place.saturating_sub(self.start).min(self.len);
+                let range = shift(range.start)..shift(range.end);
+                Unreadable { range, code: *code, detail: detail.clone() }.into_error()
+            }
+            None => error,
+        })
     }
 }
 
@@ -202,5 +297,33 @@ mod tests {
         let mut buf = [0; 8];
         assert_eq!(data.fill_at(1, &mut buf).unwrap(), 2);
         assert_eq!(data.fill_at(u64::MAX, &mut buf).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_section_ends_where_it_ends_and_counts_from_its_start() {
+        struct Torn;
+        impl ReadAt for Torn {
+            fn len(&self) -> u64 {
+                100
+            }
+            fn read_at(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+                let range = 48..64;
+                if range.contains(&at) {
+                    let detail = String::new();
+                    return Err(Unreadable { range, code: Code::IoError, detail }.into_error());
+                }
+                buf.fill(u8::try_from(at).unwrap());
+                Ok(buf.len())
+            }
+        }
+        let section = Section::new(Arc::new(Torn), 40, 1_000);
+        assert_eq!((section.len(), section.start()), (60, 40));
+        let mut buf = [0; 80];
+        assert_eq!(section.read_at(50, &mut buf).unwrap(), 10);
+        assert_eq!((buf[0], buf[10]), (90, 0));
+        assert_eq!(section.read_at(60, &mut buf).unwrap(), 0);
+        assert_eq!(section.read_at(u64::MAX, &mut buf).unwrap(), 0);
+        let error = section.read_at(8, &mut buf).unwrap_err();
+        assert_eq!(Unreadable::of(&error).unwrap().range, 8..24);
     }
 }

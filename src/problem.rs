@@ -74,6 +74,12 @@ pub(crate) use words;
 words! {
     /// The step of the work that met a problem.
     Stage {
+        /// Reading the container of a disk image.
+        Container = "container",
+        /// Reading a partition table.
+        Partition = "partition",
+        /// Reading the structures of a file system.
+        Filesystem = "filesystem",
         /// Listing folders.
         Enumerate = "enumerate",
         /// Opening an object.
@@ -108,6 +114,42 @@ words! {
         MountPoint = "mount_point",
         /// A file system that holds no stored files (proc, sysfs and the like).
         RefusedFilesystem = "refused_filesystem",
+        /// The bytes were already missing when the image was made.
+        AcquisitionError = "acquisition_error",
+        /// A list supplied with the image says that its maker could not read the bytes.
+        BadSectors = "bad_sectors",
+        /// The image's own check sums or structure say that its bytes are not what was acquired.
+        ImageDamaged = "image_damaged",
+        /// A digest of the image is not the one that was stored or supplied.
+        ImageDigestMismatch = "image_digest_mismatch",
+        /// A partition table contradicts itself or its copy, or leads in circles.
+        PartitionTableDamaged = "partition_table_damaged",
+        /// Two partitions claim the same bytes.
+        PartitionsOverlap = "partitions_overlap",
+        /// A file system, container or volume manager that is recognised and not read.
+        UnsupportedVolume = "unsupported_volume",
+        /// The volume is encrypted, or looks so.
+        Encrypted = "encrypted",
+        /// Nothing that is known was found in the volume.
+        NotRecognised = "not_recognised",
+        /// A structure of the file system is damaged.
+        FilesystemDamaged = "filesystem_damaged",
+        /// A check sum of a structure of the file system does not hold.
+        ChecksumMismatch = "checksum_mismatch",
+        /// The chain of an object's clusters breaks, circles, or is not as long as its size.
+        ChainBroken = "chain_broken",
+        /// Two existing objects claim the same cluster.
+        CrossLinked = "cross_linked",
+        /// Clusters of a deleted object belong to another one, or may.
+        Overwritten = "overwritten",
+        /// The file system counts space as used that no object owns.
+        SpaceWithoutOwner = "space_without_owner",
+        /// What was found is not what the file system itself counts.
+        CountMismatch = "count_mismatch",
+        /// The object's content is stored in a way that is not read.
+        ContentNotRead = "content_not_read",
+        /// More than the limits allow.
+        LimitReached = "limit_reached",
         /// A symbolic link: recorded, never followed.
         Symlink = "symlink",
         /// A named pipe: never opened.
@@ -148,6 +190,26 @@ impl Code {
             Self::IoError => "bytes missing; no digest stated",
             Self::SubtreeIncomplete => "objects below this folder may be missing from the report",
             Self::MountPoint | Self::RefusedFilesystem => "nothing below was examined",
+            Self::AcquisitionError | Self::BadSectors => {
+                "bytes missing since the image was made; no digest stated"
+            }
+            Self::ImageDamaged => {
+                "the image is not as it was made; no digest stated of what it hits"
+            }
+            Self::ImageDigestMismatch => "the image is not the one that was acquired",
+            Self::PartitionTableDamaged | Self::PartitionsOverlap => {
+                "volumes may be missing or reported twice"
+            }
+            Self::UnsupportedVolume | Self::NotRecognised => "nothing in it was examined",
+            Self::Encrypted => "nothing in it was examined; a key is needed",
+            Self::FilesystemDamaged => "objects may be missing from the report",
+            Self::ChecksumMismatch => "read all the same; a person must judge",
+            Self::ChainBroken | Self::CrossLinked => "no digest stated; the content is not certain",
+            Self::Overwritten => "no digest stated; the content is not the deleted object's alone",
+            Self::SpaceWithoutOwner => "the space was not examined",
+            Self::CountMismatch => "objects may be missing from the report",
+            Self::ContentNotRead => "contents not examined",
+            Self::LimitReached => "what lies beyond the limit was not examined",
             Self::Symlink => "recorded, not followed",
             Self::Fifo | Self::Socket | Self::CharDevice | Self::BlockDevice => "never opened",
             Self::DigestConflict => "the entry contradicts the object; a person must compare",

@@ -1,4 +1,4 @@
-//! Evidence becomes items: folders now, disk images later.
+//! Evidence becomes items: folders and disk images.
 //!
 //! Everything read here is hostile: names, sizes, times and links are checked before they are used,
 //! and nothing is opened but through `sys`. Nothing is followed out of the evidence.
@@ -14,4 +14,5 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::unwrap_used))]
 
+pub mod filesystem;
 pub mod folder;

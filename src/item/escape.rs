@@ -147,6 +147,23 @@ fn push_point(out: &mut String, point: u32) {
 }
 
 /// Appends a code point, surrogates included, in the byte form that evidence names use.
+/// A name that is stored as UTF-16, as bytes: UTF-8, and for a lone surrogate the three bytes that
+/// [`name`] shows as `\u{N}`.
+///
+/// ```
+/// use assay::item::escape::{name, utf16_name};
+/// assert_eq!(utf16_name([0x61, 0xD83D, 0xDE00]), "a\u{1F600}".as_bytes());
+/// assert_eq!(name(&utf16_name([0xD83D])), r"\u{d83d}");
+/// ```
+pub fn utf16_name(units: impl IntoIterator<Item = u16>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for point in char::decode_utf16(units) {
+        let point = point.map_or_else(|lone| u32::from(lone.unpaired_surrogate()), u32::from);
+        let _always_a_point = push_code_point(&mut out, point);
+    }
+    out
+}
+
 fn push_code_point(out: &mut Vec<u8>, point: u32) -> Option<()> {
     if let Some(c) = char::from_u32(point) {
         out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());

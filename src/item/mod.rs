@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 pub mod escape;
+mod extent;
 mod meta;
 mod path;
 mod stream;
 mod time;
 
+pub use extent::{Extent, Place};
 pub use meta::{
     AllocStatus, ItemMeta, LinkIdentity, NameAttribution, ObjectKind, RecoveryBasis, Status,
     TimeSource, Times,

@@ -28,6 +28,12 @@ pub trait Found: Send {
         let _ = meta;
         false
     }
+
+    /// Where its first byte lies on the medium, where that is known: objects that lie side by side
+    /// are best read one after the other.
+    fn place(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What examining an object gave.
@@ -36,6 +42,8 @@ pub struct Examined {
     pub meta: ItemMeta,
     /// Its content, or why there is none.
     pub contents: Contents,
+    /// What is wrong with it although its content can be read.
+    pub problems: Vec<Problem>,
 }
 
 /// The content of an object, or why there is none.

@@ -33,6 +33,8 @@ pub(super) struct Object {
     path: ObjectPath,
     key: OrderKey,
     meta: ItemMeta,
+    /// What is wrong with it although its content can be read.
+    problems: Vec<Problem>,
 }
 
 /// One worker: its buffer and what it shares with the others.
@@ -46,8 +48,8 @@ impl Worker<'_> {
     /// for another name of its content, or the run was cancelled) or several (it was waited for).
     pub(super) fn work(&mut self, evidence: u32, item: Item, emit: &mut dyn FnMut(Record)) {
         let Item { path, key, found } = item;
-        let Examined { meta, contents } = found.examine();
-        let object = Object { evidence, path, key, meta };
+        let Examined { meta, contents, problems } = found.examine();
+        let object = Object { evidence, path, key, meta, problems };
         match contents {
             Contents::Nothing { status, problem } => {
                 emit(self.without_content(object, status, problem))
@@ -102,7 +104,8 @@ impl Worker<'_> {
     fn record(&self, object: Object, content: Content) -> Record {
         let Content { digests, bytes_hashed, file_type, picture, status, reason, .. } = content;
         let findings = self.findings(&digests, bytes_hashed, picture.as_ref());
-        let mut problems = content.problems;
+        let mut problems = object.problems.clone();
+        problems.extend(content.problems);
         problems.extend(picture.as_ref().and_then(picture::problem));
         problems.extend(findings.iter().filter_map(conflict));
         self.count(status, &findings);
@@ -144,7 +147,8 @@ impl Worker<'_> {
         self.count(status, &[]);
         // What is special is no problem: the row says all there is to say.
         let (reason, told) = (problem.code, status != Status::Special);
-        let problems = told.then_some(problem).into_iter().collect();
+        let mut problems = object.problems.clone();
+        problems.extend(told.then_some(problem));
         Record { status, reason: Some(reason), problems, ..blank(object) }
     }
 
@@ -169,13 +173,13 @@ pub(super) fn failed(evidence: u32, path: ObjectPath, key: OrderKey) -> Record {
     Record {
         reason: Some(Code::InternalError),
         problems: vec![problem],
-        ..blank(Object { evidence, path, key, meta })
+        ..blank(Object { evidence, path, key, meta, problems: Vec::new() })
     }
 }
 
 /// A record of the object with everything that its content would say left open.
 fn blank(object: Object) -> Record {
-    let Object { evidence, path, key, meta } = object;
+    let Object { evidence, path, key, meta, .. } = object;
     Record {
         key,
         parent: None,

@@ -107,7 +107,7 @@ impl FolderObject {
         }
         self.describe(&mut meta, &stat);
         let stream = FileStream::new(Arc::clone(&self.ground), file, stat);
-        Examined { meta, contents: Contents::Stream(Box::new(stream)) }
+        Examined { meta, contents: Contents::Stream(Box::new(stream)), problems: Vec::new() }
     }
 
     fn without_content(&self, kind: FileKind) -> Examined {
@@ -144,7 +144,7 @@ impl FolderObject {
         }
         meta.link_target = target;
         let problem = Problem::new(special(kind), Stage::Enumerate, detail);
-        Examined { meta, contents: Contents::Nothing { status: Status::Special, problem } }
+        without(meta, Status::Special, problem)
     }
 
     /// Metadata is of the object that was listed, so a mount's own is not asked for.
@@ -158,7 +158,7 @@ impl FolderObject {
         if let Some(stat) = asked {
             self.describe(&mut meta, &stat);
         }
-        Examined { meta, contents: Contents::Nothing { status, problem } }
+        without(meta, status, problem)
     }
 
     /// What the name stands for now, without opening it, where that is still of `kind`.
@@ -182,8 +182,7 @@ impl FolderObject {
 
     fn mounted_over(&self) -> Examined {
         let problem = Problem::new(Code::MountPoint, Stage::Open, "another file is mounted here");
-        let contents = Contents::Nothing { status: Status::Skipped, problem };
-        Examined { meta: self.meta(ObjectKind::Special), contents }
+        without(self.meta(ObjectKind::Special), Status::Skipped, problem)
     }
 
     /// The root is a folder: it is never listed as something else.
@@ -218,8 +217,12 @@ impl FolderObject {
     }
 }
 
+fn without(meta: ItemMeta, status: Status, problem: Problem) -> Examined {
+    Examined { meta, contents: Contents::Nothing { status, problem }, problems: Vec::new() }
+}
+
 fn unread(meta: ItemMeta, problem: Problem) -> Examined {
-    Examined { meta, contents: Contents::Nothing { status: Status::Unread, problem } }
+    without(meta, Status::Unread, problem)
 }
 
 fn replaced() -> Problem {
