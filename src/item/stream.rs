@@ -4,7 +4,7 @@
 //! metadata and perhaps a [`Stream`]; the stream gives each byte once. Listing thus never waits for
 //! reading, and all of an object's own system calls happen on the thread that hashes it.
 
-use super::{ItemMeta, ObjectPath, OrderKey, Status};
+use super::{Extent, ItemMeta, ObjectPath, OrderKey, Status};
 use crate::problem::Problem;
 
 /// An object as it was listed.
@@ -33,6 +33,11 @@ pub trait Found: Send {
     /// are best read one after the other.
     fn place(&self) -> Option<u64> {
         None
+    }
+
+    /// Where its bytes are, counted in its volume; empty where that is not known.
+    fn extents(&self) -> &[Extent] {
+        &[]
     }
 }
 

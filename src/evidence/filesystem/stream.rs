@@ -1,0 +1,255 @@
+//! The bytes of an object by its extents.
+//!
+//! A run that is not to be had, and bytes that the image cannot give, are a problem with their
+//! place in the object, after which reading goes on behind them. Bytes that cannot be given and
+//! touch are one problem. The image has retried what can be retried: nothing is asked for twice.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::bytes::{ReadAt, Unreadable};
+use crate::item::{Extent, Place, Stream};
+use crate::problem::{Code, Problem, Stage};
+
+/// Bytes that are passed over where an error does not say how many are concerned.
+const SECTOR: u64 = 512;
+
+/// The bytes of an object in a volume.
+pub struct ExtentStream {
+    volume: Arc<dyn ReadAt>,
+    extents: std::vec::IntoIter<Extent>,
+    /// The run being read, and how much of it was given.
+    run: Option<(Extent, u64)>,
+    /// Bytes given or passed over so far.
+    at: u64,
+    /// Bytes that cannot be given, up to `at`.
+    hole: Option<Hole>,
+}
+
+struct Hole {
+    start: u64,
+    code: Code,
+    detail: Arc<str>,
+}
+
+/// What one step of reading gave.
+enum Step {
+    /// This many bytes.
+    Bytes(usize),
+    /// This many bytes are not to be had.
+    Hole(u64, Code, Arc<str>),
+}
+
+impl ExtentStream {
+    /// Reads these runs of the volume, one after the other.
+    pub fn new(volume: Arc<dyn ReadAt>, extents: Vec<Extent>) -> Self {
+        Self { volume, extents: extents.into_iter(), run: None, at: 0, hole: None }
+    }
+
+    /// The run that the next byte lies in; `None` at the end.
+    fn current(&mut self) -> Option<(&Extent, u64)> {
+        while self.run.as_ref().is_none_or(|(run, done)| *done >= run.len) {
+            self.run = Some((self.extents.next()?, 0));
+        }
+        self.run.as_ref().map(|(run, done)| (run, *done))
+    }
+
+    /// Reads as much of the current run as there is room for; `None` at the end.
+    fn step(&mut self, buf: &mut [u8]) -> Option<Step> {
+        let volume = Arc::clone(&self.volume);
+        let (run, done) = self.current()?;
+        let left = run.len.saturating_sub(done);
+        let room = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+        let room = buf.get_mut(..room).unwrap_or_default();
+        Some(match &run.place {
+            Place::Missing(code, detail) => Step::Hole(left, *code, Arc::clone(detail)),
+            Place::Hole => {
+                room.fill(0);
+                Step::Bytes(room.len())
+            }
+            Place::Resident(bytes) => resident(bytes, done, left, room),
+            Place::Disk(start) => match start.checked_add(done) {
+                Some(from) => on_disk(&*volume, from, left, room),
+                None => outside(left),
+            },
+        })
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        if let Some((_, done)) = &mut self.run {
+            *done = done.saturating_add(bytes);
+        }
+        self.at = self.at.saturating_add(bytes);
+    }
+
+    /// The hole so far as a problem.
+    fn told(&mut self) -> Option<Problem> {
+        let Hole { start, code, detail } = self.hole.take()?;
+        let length = self.at.saturating_sub(start);
+        Some(Problem::new(code, Stage::Read, &*detail).at(start, length))
+    }
+
+    /// True where these bytes belong to the hole that ends here.
+    fn goes_on(&self, code: Code, detail: &str) -> bool {
+        self.hole.as_ref().is_none_or(|hole| hole.code == code && *hole.detail == *detail)
+    }
+}
+
+impl Stream for ExtentStream {
+    fn fill(&mut self, buf: &mut [u8]) -> Result<usize, Problem> {
+        let mut filled = 0_usize;
+        while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.step(rest) {
+                None => break,
+                // What was read behind a hole is read again once the hole is told.
+                Some(Step::Bytes(_)) if self.hole.is_some() => break,
+                Some(Step::Bytes(n)) => {
+                    self.advance(u64::try_from(n).unwrap_or(u64::MAX));
+                    filled = filled.saturating_add(n);
+                }
+                // Bytes before the hole are given first; the hole is met again.
+                Some(Step::Hole(..)) if filled > 0 => return Ok(filled),
+                Some(Step::Hole(bytes, code, detail)) => {
+                    if !self.goes_on(code, &detail) {
+                        break;
+                    }
+                    let start = self.at;
+                    self.hole.get_or_insert(Hole { start, code, detail });
+                    self.advance(bytes.max(1));
+                }
+            }
+        }
+        match self.told() {
+            Some(problem) => Err(problem),
+            None => Ok(filled),
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+fn resident(bytes: &[u8], done: u64, left: u64, room: &mut [u8]) -> Step {
+    let from = usize::try_from(done).ok().and_then(|done| bytes.get(done..)).unwrap_or_default();
+    let n = from.len().min(room.len());
+    match (room.get_mut(..n), from.get(..n)) {
+        (Some(to), Some(from)) if n > 0 => {
+            to.copy_from_slice(from);
+            Step::Bytes(n)
+        }
+        _ => outside(left),
+    }
+}
+
+fn on_disk(volume: &dyn ReadAt, from: u64, left: u64, room: &mut [u8]) -> Step {
+    let error = loop {
+        match volume.read_at(from, room) {
+            Ok(0) => return outside(left),
+            Ok(n) => return Step::Bytes(n),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break error,
+        }
+    };
+    match Unreadable::of(&error) {
+        Some(Unreadable { range, code, detail }) => {
+            let bytes = range.end.saturating_sub(from).clamp(1, left.max(1));
+            Step::Hole(bytes, *code, detail.as_str().into())
+        }
+        None => {
+            let to_next = SECTOR.saturating_sub(from.checked_rem(SECTOR).unwrap_or(0));
+            Step::Hole(to_next.min(left), Code::IoError, format!("reading: {error}").into())
+        }
+    }
+}
+
+/// The volume ends before the run does.
+fn outside(left: u64) -> Step {
+    Step::Hole(left, Code::ChainBroken, "the bytes lie behind the end of the volume".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A volume whose byte at `n` is `n` modulo 251, with sectors that cannot be read.
+    struct Bad(Vec<u64>);
+
+    impl ReadAt for Bad {
+        fn len(&self) -> u64 {
+            8 * SECTOR
+        }
+
+        fn read_at(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+            let sector = at / SECTOR;
+            if self.0.contains(&sector) {
+                let range = sector * SECTOR..(sector + 1) * SECTOR;
+                let detail = "sector".to_owned();
+                return Err(Unreadable { range, code: Code::IoError, detail }.into_error());
+            }
+            let good = (sector..8).find(|s| self.0.contains(s)).unwrap_or(8) * SECTOR - at;
+            let n = buf.len().min(usize::try_from(good).unwrap());
+            for (byte, at) in buf.iter_mut().zip(at..).take(n) {
+                *byte = u8::try_from(at % 251).unwrap();
+            }
+            Ok(n)
+        }
+    }
+
+    fn read(bad: &[u64], extents: Vec<Extent>, step: usize) -> (Vec<u8>, Vec<Problem>) {
+        let mut stream = ExtentStream::new(Arc::new(Bad(bad.to_vec())), extents);
+        let (mut bytes, mut problems, mut buf) = (Vec::new(), Vec::new(), vec![0; step]);
+        loop {
+            match stream.fill(&mut buf) {
+                Ok(0) => break,
+                Ok(n) => bytes.extend_from_slice(&buf[..n]),
+                Err(problem) => problems.push(problem),
+            }
+            assert!(problems.len() < 100);
+        }
+        (bytes, problems)
+    }
+
+    #[test]
+    fn every_kind_of_run_gives_its_bytes_in_any_steps() {
+        let runs = vec![
+            Extent::disk(700, 300),
+            Extent { len: 40, place: Place::Hole },
+            Extent { len: 5, place: Place::Resident(b"abcde"[..].into()) },
+            Extent::disk(10, 1),
+        ];
+        let mut want: Vec<u8> = (700..1000_u64).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        want.extend([0; 40]);
+        want.extend(b"abcde");
+        want.push(10);
+        for step in [1, 7, 64, 4096] {
+            assert_eq!(read(&[], runs.clone(), step), (want.clone(), vec![]), "{step}");
+        }
+    }
+
+    #[test]
+    fn bad_sectors_that_touch_are_one_problem_with_its_place_in_the_object() {
+        for step in [1, 100, 512, 5000] {
+            let runs = vec![Extent::disk(256, 2048), Extent::disk(3584, 512)];
+            let (bytes, problems) = read(&[1, 2, 7], runs, step);
+            assert_eq!(bytes.len(), 256 + 2048 - 256 - 1024, "{step}");
+            let places: Vec<_> = problems.iter().map(|p| (p.offset, p.length)).collect();
+            assert_eq!(places, [(Some(256), Some(1024)), (Some(2048), Some(512))], "{step}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_outside_is_said_once() {
+        let runs = vec![
+            Extent::missing(100, Code::Overwritten, "taken"),
+            Extent::missing(50, Code::Overwritten, "taken"),
+            Extent::disk(8 * SECTOR - 10, 30),
+        ];
+        let (bytes, problems) = read(&[], runs, 64);
+        assert_eq!(bytes.len(), 10);
+        assert_eq!(problems[0].code, Code::Overwritten);
+        assert_eq!((problems[0].offset, problems[0].length), (Some(0), Some(150)));
+        assert_eq!(problems[1].code, Code::ChainBroken);
+        assert_eq!((problems[1].offset, problems[1].length), (Some(160), Some(20)));
+    }
+}
