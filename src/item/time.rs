@@ -33,12 +33,22 @@ impl std::fmt::Display for Timestamp {
         }
         let second = self.seconds.rem_euclid(SECONDS_A_DAY);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
-        if self.digits > 0 {
-            let width = usize::from(self.digits.min(9));
-            let digits = format!("{:09}", self.nanos);
-            write!(f, ".{}", digits.get(..width).unwrap_or(&digits))?;
+        // A report has several times a row: digits are put in place, not formatted one by one.
+        let mut text = *b"0000-00-00T00:00:00.000000000";
+        let fields = [(year, 0..4), (month, 5..7), (day, 8..10)];
+        let clock = [(hour, 11..13), (minute, 14..16), (second, 17..19)];
+        for (mut number, place) in
+            fields.into_iter().chain(clock).chain([(self.nanos.into(), 20..29)])
+        {
+            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+                *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
         }
+        let fraction = usize::from(self.digits.min(9));
+        let length = if fraction > 0 { 20 + fraction } else { 19 };
+        let text = text.get(..length).unwrap_or(&text);
+        f.write_str(std::str::from_utf8(text).unwrap_or_default())?;
         f.write_str(if self.utc { "Z" } else { "" })
     }
 }

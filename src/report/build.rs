@@ -1,15 +1,18 @@
 //! From the journal to a finished report.
 //!
-//! The journal is sorted by order key, which numbers the rows; a first pass writes matches.csv and
-//! exceptions.csv and sorts the digests, which tells copies apart; a second pass writes files.csv.
+//! The places of the journal's records are sorted by order key, which numbers the rows; a first
+//! pass over them sorts the digests, which tells copies apart; a second pass reads each record once
+//! and writes its rows of every table.
 //! Memory does not grow with the number of objects. The order of the last steps is such that a
 //! report with a manifest is whole, whenever the machine stops: tables, summary, run.json, the
 //! sealing event, manifest, signature, and only then is the journal removed.
 
-use crate::digest::{Digest, Digests};
+use crate::digest::{Algorithm, Digest};
 use crate::item::OrderKey;
 use crate::output::OutputDir;
 use crate::report::newest::{self, Newest};
+use crate::report::placed::Placed;
+use crate::report::record::Head;
 use crate::report::sort::{Sorted, Sorter};
 use crate::report::tables::{self, Place, TableWriter};
 use crate::report::tally::Tally;
@@ -175,33 +178,22 @@ impl Written {
         memory: usize,
         complete: bool,
     ) -> Result<Self, ReportError> {
-        let records = by_order(out, journal, memory / 2, complete)?;
-        let (mut rows, mut tally) = (Rows::default(), Tally::default());
-        let mut matches = TableWriter::begin(out, schema::MATCHES, complete)?;
-        let mut exceptions = TableWriter::begin(out, schema::EXCEPTIONS, complete)?;
-        let mut digests = Sorter::new(out, memory / 4);
-        let mut pass = Newest::of(&records)?;
-        while let Some((_, bytes)) = pass.next()? {
-            let record = Record::decode(bytes)?;
-            rows.files += 1;
-            tables::matches(&mut matches, rows.files, &record, run)?;
-            tables::exceptions(&mut exceptions, rows.files, &record)?;
-            let groups = tally.add(&record);
-            if let Some(key) = digest_key(&record.digests, rows.files) {
-                digests.push(&key, &groups)?;
+        let places = by_order(out, journal, memory / 2, complete)?;
+        let copies = first_copies(out, &places, memory / 4)?;
+        let mut tables = Tables::begin(out, run, complete, memory / 4)?;
+        let (mut pass, mut records) = (Newest::of(&places)?, Placed::open(out)?);
+        let mut copies = copies.rows()?;
+        let mut copy = next_copy(&mut copies)?;
+        while let Some((_, place, _)) = pass.next()? {
+            let record = Record::decode(records.record(place)?)?;
+            let record_no = tables.files.next_number();
+            let first = copy.filter(|(of, _)| *of == record_no).map(|(_, first)| first);
+            if first.is_some() {
+                copy = next_copy(&mut copies)?;
             }
+            tables.write(record_no, first, &record)?;
         }
-        let copies = first_copies(out, &digests.finish()?, &mut tally, memory / 4)?;
-        (rows.matches, rows.exceptions) = (matches.rows(), exceptions.rows());
-        let (files, orphans) = write_files(out, &records, &copies, complete)?;
-        let mut written = Vec::new();
-        if complete {
-            written.push(TableWriter::begin(out, schema::VOLUMES, true)?.commit()?);
-        }
-        for table in [files, matches, exceptions] {
-            written.push(table.commit()?);
-        }
-        Ok(Self { files: written, rows, tally, orphans })
+        tables.commit(out, complete)
     }
 
     /// Fills in the end of the run and whether its sums hold.
@@ -234,8 +226,94 @@ impl Written {
     }
 }
 
-/// The frames of the journal by order key. Of a run that reached its end only what was recorded or
-/// confirmed since it was taken up for the last time counts; of one that was stopped everything.
+/// The three tables that have rows, being written in one pass, and what is counted meanwhile.
+struct Tables<'a> {
+    run: &'a RunManifest,
+    files: TableWriter<'a>,
+    matches: TableWriter<'a>,
+    exceptions: TableWriter<'a>,
+    tally: Tally,
+    /// The groups that a digest is to be counted in.
+    grouped: Sorter<'a>,
+    ancestors: Ancestors,
+    orphans: u64,
+}
+
+impl<'a> Tables<'a> {
+    fn begin(
+        out: &'a OutputDir,
+        run: &'a RunManifest,
+        complete: bool,
+        memory: usize,
+    ) -> Result<Self, ReportError> {
+        Ok(Self {
+            run,
+            files: TableWriter::begin(out, schema::FILES, complete)?,
+            matches: TableWriter::begin(out, schema::MATCHES, complete)?,
+            exceptions: TableWriter::begin(out, schema::EXCEPTIONS, complete)?,
+            tally: Tally::default(),
+            grouped: Sorter::new(out, memory),
+            ancestors: Ancestors::default(),
+            orphans: 0,
+        })
+    }
+
+    /// Writes the rows of one object.
+    ///
+    /// - `first`: the number of the first object of its content, where that is another.
+    fn write(
+        &mut self,
+        record_no: u64,
+        first: Option<u64>,
+        record: &Record,
+    ) -> Result<(), ReportError> {
+        tables::matches(&mut self.matches, record_no, record, self.run)?;
+        tables::exceptions(&mut self.exceptions, record_no, record)?;
+        let parent_record_no = self.ancestors.enter(record, record_no);
+        self.orphans += u64::from(record.parent.is_some() && parent_record_no.is_none());
+        let strongest = record.digests.strongest();
+        let first_copy = first.or(strongest.map(|_| record_no));
+        let place = Place { record_no, parent_record_no, first_copy };
+        tables::files(&mut self.files, place, record)?;
+        let groups = self.tally.add(record);
+        if let Some(digest) = strongest.filter(|_| !groups.is_empty()) {
+            self.grouped.push(&digest_key(digest), &groups)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the tables their names.
+    fn commit(mut self, out: &OutputDir, complete: bool) -> Result<Written, ReportError> {
+        let grouped = self.grouped.finish()?;
+        let (mut pass, mut before, mut number) = (grouped.rows()?, Vec::new(), 0);
+        while let Some((digest, groups)) = pass.next()? {
+            if number == 0 || digest != before {
+                before.clear();
+                before.extend_from_slice(digest);
+                number += 1;
+            }
+            self.tally.add_unique(number, groups);
+        }
+        let rows = Rows {
+            files: self.files.rows(),
+            matches: self.matches.rows(),
+            exceptions: self.exceptions.rows(),
+            ..Rows::default()
+        };
+        let mut files = Vec::new();
+        if complete {
+            files.push(TableWriter::begin(out, schema::VOLUMES, true)?.commit()?);
+        }
+        for table in [self.files, self.matches, self.exceptions] {
+            files.push(table.commit()?);
+        }
+        Ok(Written { files, rows, tally: self.tally, orphans: self.orphans })
+    }
+}
+
+/// The places of the journal's records by order key, each with the digest that copies are told by.
+/// Of a run that reached its end only what was recorded or confirmed since it was taken up for the
+/// last time counts; of one that was stopped everything.
 fn by_order(
     out: &OutputDir,
     journal: &Journal,
@@ -246,15 +324,19 @@ fn by_order(
     let mut sorter = Sorter::new(out, memory);
     let mut marks_left = if complete { journal.marks() } else { 0 };
     let (mut found, mut payload) = (0, Vec::new());
-    while let Some(frame) = reader.frame(&mut payload)? {
+    loop {
+        let place = reader.position();
+        let Some(frame) = reader.frame(&mut payload)? else { break };
         found += 1;
         match frame {
             Frame::Record => {
                 let mark = if marks_left > 0 { newest::OLD } else { newest::LIVE };
-                newest::push(&mut sorter, &Record::key_of(&payload)?, mark, &payload)?;
+                let head = Head::of(&payload)?;
+                let digest = head.strongest().map(digest_key).unwrap_or_default();
+                newest::push(&mut sorter, head.key, mark, place, &digest)?;
             }
             Frame::Confirmed if marks_left == 0 => {
-                sorter.push_marked(&payload, newest::CONFIRMED, &[])?;
+                sorter.push(&payload, &[newest::CONFIRMED])?;
             }
             Frame::Resumed => marks_left = marks_left.saturating_sub(1),
             Frame::Confirmed | Frame::Suspect => {}
@@ -267,67 +349,37 @@ fn by_order(
     sorter.finish()
 }
 
-/// Algorithm, strongest digest and record number, as bytes that sort in this order.
-fn digest_key(digests: &Digests, record_no: u64) -> Option<Vec<u8>> {
-    let (algorithm, digest) = digests.strongest()?;
-    let mut key = Vec::with_capacity(41);
-    key.extend_from_slice(algorithm.as_str().as_bytes());
-    key.extend_from_slice(digest.bytes());
-    key.extend_from_slice(&record_no.to_be_bytes());
-    Some(key)
+/// Algorithm and digest, as bytes that sort in this order.
+fn digest_key((algorithm, digest): (Algorithm, Digest)) -> Vec<u8> {
+    [algorithm.as_str().as_bytes(), digest.bytes()].concat()
 }
 
-/// For each record but the first of its content: the first one, by record number. Counts the
-/// different digests on the way.
-fn first_copies(
-    out: &OutputDir,
-    digests: &Sorted,
-    tally: &mut Tally,
-    memory: usize,
-) -> Result<Sorted, ReportError> {
-    let mut copies = Sorter::new(out, memory);
-    let (mut digest, mut first, mut number) = (Vec::new(), [0; 8], 0);
-    let mut pass = digests.rows()?;
-    while let Some((key, groups)) = pass.next()? {
-        let Some((content, record_no)) = key.split_last_chunk::<8>() else { continue };
-        if number == 0 || content != digest {
-            digest.clear();
-            digest.extend_from_slice(content);
-            (first, number) = (*record_no, number + 1);
-        } else {
-            copies.push(record_no, &first)?;
+/// For each record but the first of its content: the first one, by record number.
+fn first_copies(out: &OutputDir, places: &Sorted, memory: usize) -> Result<Sorted, ReportError> {
+    let mut digests = Sorter::new(out, memory);
+    let (mut pass, mut record_no) = (Newest::of(places)?, 0_u64);
+    while let Some((_, _, digest)) = pass.next()? {
+        record_no += 1;
+        if !digest.is_empty() {
+            // Rows of one digest stay in the order of the records.
+            digests.push(digest, &record_no.to_be_bytes())?;
         }
-        tally.add_unique(number, groups);
+    }
+    let digests = digests.finish()?;
+    let mut copies = Sorter::new(out, memory);
+    let (mut before, mut first) = (Vec::new(), [0_u8; 8]);
+    let mut pass = digests.rows()?;
+    while let Some((digest, record_no)) = pass.next()? {
+        let record_no: [u8; 8] = record_no.try_into().map_err(|_| ReportError::SpillDamaged)?;
+        if digest == before {
+            copies.push(&record_no, &first)?;
+        } else {
+            before.clear();
+            before.extend_from_slice(digest);
+            first = record_no;
+        }
     }
     copies.finish()
-}
-
-/// Writes files.csv; also returns how many objects lie in one that has no row.
-fn write_files<'a>(
-    out: &'a OutputDir,
-    records: &Sorted,
-    copies: &Sorted,
-    complete: bool,
-) -> Result<(TableWriter<'a>, u64), ReportError> {
-    let mut table = TableWriter::begin(out, schema::FILES, complete)?;
-    let (mut ancestors, mut orphans) = (Ancestors::default(), 0);
-    let (mut pass, mut copies) = (Newest::of(records)?, copies.rows()?);
-    let mut copy = next_copy(&mut copies)?;
-    while let Some((_, bytes)) = pass.next()? {
-        let record = Record::decode(bytes)?;
-        let record_no = table.next_number();
-        let parent_record_no = ancestors.enter(&record, record_no);
-        orphans += u64::from(record.parent.is_some() && parent_record_no.is_none());
-        let mut first_copy = record.digests.strongest().map(|_| record_no);
-        if let Some((of, first)) = copy
-            && of == record_no
-        {
-            first_copy = Some(first);
-            copy = next_copy(&mut copies)?;
-        }
-        tables::files(&mut table, Place { record_no, parent_record_no, first_copy }, &record)?;
-    }
-    Ok((table, orphans))
 }
 
 fn next_copy(rows: &mut crate::report::sort::Rows<'_>) -> Result<Option<(u64, u64)>, ReportError> {

@@ -127,18 +127,18 @@ impl Custody {
     ) -> Result<&str, ReportError> {
         self.seq += 1;
         let cells = &mut self.cells;
-        cells.number(self.seq)?;
-        cells.safe(&run::now())?;
-        cells.safe(&self.actor.utc_offset)?;
-        cells.word(event.as_str())?;
+        cells.number(self.seq);
+        cells.safe(&run::now());
+        cells.safe(&self.actor.utc_offset);
+        cells.word(event.as_str());
         for text in [&self.actor.name, &self.actor.os_user, &self.actor.host] {
-            cells.text(text)?;
+            cells.text(text);
         }
         for text in [evidence_id, detail, hash_before, hash_after] {
-            cells.text(text)?;
+            cells.text(text);
         }
         let mut row = Vec::new();
-        cells.end_row(&mut self.chain, &mut row)?;
+        cells.end_row(&mut self.chain, &mut row);
         self.hasher.update(&row);
         self.file.append(&row)?;
         self.file.sync()?;

@@ -15,6 +15,8 @@ use crate::item::OrderKey;
 use crate::output::{AppendFile, OutputDir};
 use crate::report::begun::{self, InProgress};
 use crate::report::newest::{self, Newest};
+use crate::report::placed::Placed;
+use crate::report::record::Head;
 use crate::report::sort::{Sorted, Sorter};
 use crate::report::{Record, ReportError, schema};
 use std::collections::BTreeMap;
@@ -31,7 +33,7 @@ const BATCH: usize = 256 * 1024;
 /// A journal shorter than this may be the torn first frame alone.
 const LONGEST_FIRST: u64 = 64 * 1024;
 /// Length and checksum before each payload.
-const HEAD: usize = 8;
+pub(super) const HEAD: usize = 8;
 /// First word of the first frame.
 const MAGIC: &str = "assay-journal";
 
@@ -49,7 +51,7 @@ pub enum Frame {
 }
 
 impl Frame {
-    const fn letter(self) -> u8 {
+    pub(super) const fn letter(self) -> u8 {
         match self {
             Self::Record => b'R',
             Self::Confirmed => b'C',
@@ -76,28 +78,68 @@ pub struct Suspect {
 }
 
 /// What a run that was not finished left behind.
-pub struct Resumed {
+pub struct Resumed<'a> {
     /// The journal, to go on with.
     pub journal: Journal,
     /// Where a torn tail was cut.
     pub torn_at: Option<u64>,
     /// The newest record of each key.
-    pub known: Known,
+    pub known: Known<'a>,
     /// Objects that were in progress when the process ended, in the order of their keys; without
     /// those recorded since, unless the record says that they were given up.
     pub suspects: Vec<Suspect>,
 }
 
 /// The newest record of each key of a journal, in the order of keys.
-pub struct Known(Sorted);
+pub struct Known<'a> {
+    out: &'a OutputDir,
+    places: Sorted,
+}
 
-impl Known {
-    /// Reads them from the first: key and encoded record.
+impl Known<'_> {
+    /// Reads them from the first.
     ///
     /// # Errors
     /// [`ReportError::Output`], [`ReportError::SpillDamaged`].
-    pub fn records(&self) -> Result<Newest<'_>, ReportError> {
-        Newest::of(&self.0)
+    pub fn records(&self) -> Result<KnownRecords<'_>, ReportError> {
+        let (places, records) = (Newest::of(&self.places)?, Placed::open(self.out)?);
+        Ok(KnownRecords { places, records, key: Vec::new(), place: None })
+    }
+}
+
+/// A pass over the newest record of each key.
+pub struct KnownRecords<'a> {
+    places: Newest<'a>,
+    records: Placed,
+    /// The key it stands at.
+    key: Vec<u8>,
+    /// The place of that record; `None` before the first and after the last.
+    place: Option<u64>,
+}
+
+impl KnownRecords<'_> {
+    /// The encoded record of `key`, where there is one. Keys must come in their order.
+    ///
+    /// # Errors
+    /// As [`Known::records`]; [`ReportError::JournalRead`].
+    pub fn at(&mut self, key: &OrderKey) -> Result<Option<&[u8]>, ReportError> {
+        while self.key.as_slice() < key.as_bytes() {
+            self.key.clear();
+            match self.places.next()? {
+                Some((ahead, place, _)) => {
+                    self.key.extend_from_slice(ahead);
+                    self.place = Some(place);
+                }
+                None => {
+                    self.place = None;
+                    return Ok(None);
+                }
+            }
+        }
+        match self.place {
+            Some(place) if self.key == key.as_bytes() => self.records.record(place).map(Some),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -145,7 +187,11 @@ impl Journal {
     ///
     /// # Errors
     /// [`ReportError::OtherRun`] where its identity is not `identity`; [`ReportError::Output`].
-    pub fn resume(out: &OutputDir, identity: &str, memory: usize) -> Result<Resumed, ReportError> {
+    pub fn resume<'a>(
+        out: &'a OutputDir,
+        identity: &str,
+        memory: usize,
+    ) -> Result<Resumed<'a>, ReportError> {
         let mut reader = JournalReader::open(out)?;
         if reader.identity() != identity {
             return Err(ReportError::OtherRun(differences(reader.identity(), identity)));
@@ -154,18 +200,24 @@ impl Journal {
         let mut suspects: BTreeMap<OrderKey, Suspect> = BTreeMap::new();
         let mut begun = begun::read(out, 0)?;
         let (mut records, mut frames, mut marks, mut payload) = (0, 0, 0, Vec::new());
-        while let Some(frame) = reader.frame(&mut payload)? {
+        loop {
+            let place = reader.position();
+            let Some(frame) = reader.frame(&mut payload)? else { break };
             frames += 1;
             match frame {
                 Frame::Record => {
                     records += 1;
-                    let key = Record::key_of(&payload)?;
-                    if suspects.contains_key(&key) && !Record::decode(&payload)?.is_given_up() {
-                        suspects.remove(&key);
+                    let key = Head::of(&payload)?.key;
+                    if !(suspects.is_empty() && begun.is_empty()) {
+                        let key = OrderKey::from_bytes(key);
+                        if suspects.contains_key(&key) && !Record::decode(&payload)?.is_given_up() {
+                            suspects.remove(&key);
+                        }
+                        begun.remove(&key);
                     }
-                    begun.remove(&key);
-                    newest::push(&mut known, &key, newest::LIVE, &payload)?;
+                    newest::push(&mut known, key, newest::LIVE, place, &[])?;
                 }
+                Frame::Confirmed if begun.is_empty() => {}
                 Frame::Confirmed => {
                     begun.remove(&OrderKey::from_bytes(&payload));
                 }
@@ -190,7 +242,7 @@ impl Journal {
         Ok(Resumed {
             journal: Self { records, frames, marks, ..Self::on(file) },
             torn_at: reader.torn_at(),
-            known: Known(known.finish()?),
+            known: Known { out, places: known.finish()? },
             suspects: suspects.into_values().collect(),
         })
     }
@@ -440,6 +492,14 @@ impl JournalReader {
     pub fn torn_at(&self) -> Option<u64> {
         self.torn.then_some(self.position)
     }
+}
+
+/// Length and checksum of the payload, from the head of a frame.
+pub(super) fn head(frame: &[u8]) -> (usize, u32) {
+    let head = frame.first_chunk::<HEAD>().copied().unwrap_or_default();
+    let [a, b, c, d, checksum @ ..] = head;
+    let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+    (length, u32::from_le_bytes(checksum))
 }
 
 /// The lines of two identities that differ, old before new, for a person.

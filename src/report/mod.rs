@@ -9,11 +9,13 @@
 mod begun;
 mod build;
 mod chain;
+mod compact;
 mod custody;
 mod finished;
 mod journal;
 mod manifest;
 mod newest;
+mod placed;
 mod record;
 mod run;
 pub mod schema;
@@ -29,9 +31,8 @@ pub use build::{Built, Handover, Seen, SignatureHook, build, build_interrupted, 
 pub use chain::Chain;
 pub use custody::{Actor, Custody, Event};
 pub use finished::finished;
-pub use journal::{Frame, Journal, JournalReader, Known, Resumed, Suspect};
+pub use journal::{Frame, Journal, JournalReader, Known, KnownRecords, Resumed, Suspect};
 pub use manifest::Manifest;
-pub use newest::Newest;
 pub use record::{PictureFacts, Record};
 pub use run::{
     Balance, Case, Host, Rows, RunManifest, RunState, SetRecord, Source, SourceVerdict, Tool, now,

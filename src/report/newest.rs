@@ -4,9 +4,8 @@
 //! before, and confirmations of the newest. Sorted by key, in the order they were written, they
 //! come here; what is neither recorded nor confirmed since the last mark is left out.
 
-use crate::item::OrderKey;
 use crate::report::ReportError;
-use crate::report::sort::{Row, Rows, Sorted, Sorter};
+use crate::report::sort::{Rows, Sorted, Sorter};
 
 /// A record that counts.
 pub(super) const LIVE: u8 = b'L';
@@ -14,19 +13,28 @@ pub(super) const LIVE: u8 = b'L';
 pub(super) const OLD: u8 = b'O';
 /// A confirmation.
 pub(super) const CONFIRMED: u8 = b'C';
+/// Bytes of the place of a frame.
+const PLACE: usize = 8;
 
-/// Adds what a frame holds to the rows to be sorted.
+/// Adds the record in the frame at `place` to the rows to be sorted.
+///
+/// - `more`: what else the pass has to give of it.
 pub(super) fn push(
     sorter: &mut Sorter<'_>,
-    key: &OrderKey,
+    key: &[u8],
     mark: u8,
-    record: &[u8],
+    place: u64,
+    more: &[u8],
 ) -> Result<(), ReportError> {
-    sorter.push_marked(key.as_bytes(), mark, record)
+    let mut value = [0; 1 + PLACE];
+    let (first, rest) = value.split_at_mut(1);
+    first.fill(mark);
+    rest.copy_from_slice(&place.to_le_bytes());
+    sorter.push_parts(key, &value, more)
 }
 
 /// A pass over the records that count, in the order of their keys.
-pub struct Newest<'a> {
+pub(super) struct Newest<'a> {
     rows: Rows<'a>,
     /// The row that was read ahead, and whether there is one.
     ahead: Buffered,
@@ -48,17 +56,14 @@ impl<'a> Newest<'a> {
         Ok(newest)
     }
 
-    /// The next key and the encoded record that counts of it.
-    ///
-    /// # Errors
-    /// As [`crate::report::sort::Rows::next`].
-    #[expect(clippy::should_implement_trait, reason = "a row is lent until the next call")]
-    pub fn next(&mut self) -> Result<Option<Row<'_>>, ReportError> {
+    /// The next key, the place of the record that counts of it, and what else was said of that.
+    pub(super) fn next(&mut self) -> Result<Option<(&[u8], u64, &[u8])>, ReportError> {
         if !self.advance()? {
             return Ok(None);
         }
-        let record = self.this.value.get(1..).unwrap_or_default();
-        Ok(Some((&self.this.key, record)))
+        let value = self.this.value.get(1..).unwrap_or_default();
+        let (place, more) = value.split_first_chunk().ok_or(ReportError::SpillDamaged)?;
+        Ok(Some((&self.this.key, u64::from_le_bytes(*place), more)))
     }
 
     fn advance(&mut self) -> Result<bool, ReportError> {

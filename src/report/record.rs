@@ -1,18 +1,22 @@
 //! What a scan writes of one object, as soon as the object is done.
 
-use crate::digest::{Digests, LowInformation};
+use crate::digest::{Algorithm, Digest, Digests, LowInformation};
 use crate::item::{ItemMeta, OrderKey, Status};
 use crate::matching::{Disposition, Finding};
 use crate::problem::{Code, Problem};
-use crate::report::ReportError;
+use crate::report::{ReportError, compact};
 
 /// One object: the source of its row in files.csv, of its findings and of its problems.
 ///
 /// It holds bytes and facts, not cells: escaping is the work of the tables.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Record {
-    /// Where its row stands. It stays the first field: the sort reads it alone.
+    /// Where its row stands. It and the digests stay the first fields: the sort reads them alone.
+    #[serde(with = "compact::key")]
     pub key: OrderKey,
+    /// Digests of its whole content; none where it was not read whole.
+    #[serde(with = "compact::digests")]
+    pub digests: Digests,
     /// The key of the object it lies in, where that object has a row.
     pub parent: Option<OrderKey>,
     /// Number of the evidence item, from 1.
@@ -20,6 +24,7 @@ pub struct Record {
     /// [`crate::item::ObjectPath::text`]: already inert.
     pub path: String,
     /// Its name as the evidence has it.
+    #[serde(with = "compact::bytes")]
     pub file_name: Vec<u8>,
     /// What is known of it beside its content.
     pub meta: ItemMeta,
@@ -27,8 +32,6 @@ pub struct Record {
     pub detected_type: Option<String>,
     /// True where the content is not what the name's extension says.
     pub type_mismatch: Option<bool>,
-    /// Digests of its whole content; none where it was not read whole.
-    pub digests: Digests,
     /// Where it is a picture.
     pub pictures: Option<PictureFacts>,
     /// What became of it.
@@ -106,6 +109,28 @@ impl Record {
     /// # Errors
     /// [`ReportError::Decode`].
     pub fn key_of(bytes: &[u8]) -> Result<OrderKey, ReportError> {
-        postcard::take_from_bytes(bytes).map(|(key, _)| key).map_err(ReportError::Decode)
+        Head::of(bytes).map(|head| OrderKey::from_bytes(head.key))
+    }
+}
+
+/// What the sort has to know of an encoded record.
+#[derive(serde::Deserialize)]
+pub(super) struct Head<'a> {
+    /// The bytes of its order key.
+    #[serde(borrow)]
+    pub(super) key: &'a [u8],
+    #[serde(borrow)]
+    digests: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    /// Reads it, and nothing after it.
+    pub(super) fn of(record: &'a [u8]) -> Result<Self, ReportError> {
+        postcard::take_from_bytes(record).map(|(head, _)| head).map_err(ReportError::Decode)
+    }
+
+    /// The digest that two equal contents are told by.
+    pub(super) fn strongest(&self) -> Option<(Algorithm, Digest)> {
+        compact::read_digests(self.digests)?.strongest()
     }
 }

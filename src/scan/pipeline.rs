@@ -32,7 +32,7 @@ pub(super) struct Pipeline<'a> {
     pub(super) threads: usize,
     pub(super) shared: &'a Shared<'a>,
     /// What an earlier attempt left behind.
-    pub(super) earlier: Option<&'a Earlier>,
+    pub(super) earlier: Option<&'a Earlier<'a>>,
     pub(super) checked: &'a Checked,
     pub(super) in_progress: &'a InProgress,
 }

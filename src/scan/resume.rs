@@ -10,17 +10,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::object;
-use crate::item::{Item, OrderKey};
+use crate::item::Item;
 use crate::problem::{Code, Problem, Stage};
-use crate::report::{Known, Newest, Record, ReportError, Suspect, name_sum};
+use crate::report::{Known, KnownRecords, Record, ReportError, Suspect, name_sum};
 
 /// How often the process may end during an object: once beside others and twice alone. A kill from
 /// outside looks the same as a fault, so one alone says too little.
 const DEATHS: u32 = 3;
 
 /// What an earlier attempt left behind.
-pub(super) struct Earlier {
-    pub(super) known: Known,
+pub(super) struct Earlier<'a> {
+    pub(super) known: Known<'a>,
     pub(super) suspects: Vec<Suspect>,
 }
 
@@ -45,42 +45,27 @@ pub(super) struct Job {
 
 /// The old records, read beside the walk.
 pub(super) struct Join<'a> {
-    records: Option<Newest<'a>>,
-    ahead: Option<(OrderKey, Box<[u8]>)>,
+    records: Option<KnownRecords<'a>>,
     suspects: &'a [Suspect],
 }
 
 impl<'a> Join<'a> {
-    pub(super) fn new(earlier: Option<&'a Earlier>) -> Result<Self, ReportError> {
+    pub(super) fn new(earlier: Option<&'a Earlier<'_>>) -> Result<Self, ReportError> {
         let records = earlier.map(|earlier| earlier.known.records()).transpose()?;
         let suspects = earlier.map_or(&[][..], |earlier| &earlier.suspects);
-        Ok(Self { records, ahead: None, suspects })
+        Ok(Self { records, suspects })
     }
 
     /// Puts beside an object what is known of it. Objects must come in the order of their keys.
     pub(super) fn job(&mut self, evidence: u32, item: Item) -> Result<Job, ReportError> {
-        let earlier = self.take(&item.key)?;
+        let earlier = match &mut self.records {
+            Some(records) => records.at(&item.key)?.map(Box::from),
+            None => None,
+        };
         let name = || name_sum(item.path.name().unwrap_or_default());
         let suspect = self.suspects.iter().find(|s| s.key == item.key && s.name == name());
         let deaths = suspect.map_or(0, |suspect| suspect.deaths);
         Ok(Job { evidence, item, earlier, deaths })
-    }
-
-    fn take(&mut self, key: &OrderKey) -> Result<Option<Box<[u8]>>, ReportError> {
-        let Some(records) = &mut self.records else { return Ok(None) };
-        while self.ahead.as_ref().is_none_or(|(ahead, _)| ahead < key) {
-            match records.next()? {
-                Some((ahead, bytes)) => {
-                    self.ahead = Some((OrderKey::from_bytes(ahead), bytes.into()));
-                }
-                None => {
-                    (self.records, self.ahead) = (None, None);
-                    return Ok(None);
-                }
-            }
-        }
-        let here = self.ahead.take_if(|(ahead, _)| ahead == key);
-        Ok(here.map(|(_, bytes)| bytes))
     }
 }
 

@@ -261,22 +261,22 @@ fn check_evidence(plan: &ScanPlan) -> Result<Vec<Folder>, ScanError> {
 }
 
 /// A run whose folder exists.
-struct Begun {
+struct Begun<'a> {
     run: RunManifest,
     custody: Custody,
     journal: Journal,
     /// What an earlier attempt recorded.
-    earlier: Option<Earlier>,
+    earlier: Option<Earlier<'a>>,
     in_progress: InProgress,
 }
 
-impl Begun {
+impl<'a> Begun<'a> {
     /// Writes what has to be on the disk before evidence is opened.
     fn new(
         plan: &ScanPlan,
         index: &Index,
         folders: &[Folder],
-        out: &OutputDir,
+        out: &'a OutputDir,
         pool: &Pool,
     ) -> Result<Self, ScanError> {
         let mut run = record::manifest(plan, index, folders);
@@ -445,7 +445,11 @@ impl Writer<'_> {
 }
 
 /// Opens the journal of the unfinished run, if it is of this one.
-fn resume(plan: &ScanPlan, out: &OutputDir, identity: &str) -> Result<Resumed, ScanError> {
+fn resume<'a>(
+    plan: &ScanPlan,
+    out: &'a OutputDir,
+    identity: &str,
+) -> Result<Resumed<'a>, ScanError> {
     Journal::resume(out, identity, SORT_MEMORY / 2).map_err(|error| match error {
         ReportError::OtherRun(differences) => {
             ScanError::OtherRun { out: record::shown(&plan.out), differences }
@@ -455,7 +459,7 @@ fn resume(plan: &ScanPlan, out: &OutputDir, identity: &str) -> Result<Resumed, S
 }
 
 /// What the event says of a run that is taken up.
-fn told(tool: &str, resumed: &Resumed) -> String {
+fn told(tool: &str, resumed: &Resumed<'_>) -> String {
     let torn = resumed.torn_at.map_or("no".to_owned(), |at| format!("cut at byte {at}"));
     let (records, suspects) = (resumed.journal.records(), resumed.suspects.len());
     format!("{tool}; records={records};torn_tail={torn};in_progress={suspects}")

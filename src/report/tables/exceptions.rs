@@ -12,15 +12,15 @@ pub(in crate::report) fn exceptions(
     for problem in &record.problems {
         let number = table.next_number();
         let cells = &mut table.cells;
-        cells.number(number)?;
-        cells.number(record_no)?;
-        cells.safe(&record.path)?;
-        cells.word(problem.stage.as_str())?;
-        cells.word(problem.code.as_str())?;
-        cells.some(problem.offset)?;
-        cells.some(problem.length)?;
-        cells.text(&problem.detail)?;
-        cells.safe(problem.code.consequence())?;
+        cells.number(number);
+        cells.number(record_no);
+        cells.safe(&record.path);
+        cells.word(problem.stage.as_str());
+        cells.word(problem.code.as_str());
+        cells.some(problem.offset);
+        cells.some(problem.length);
+        cells.text(&problem.detail);
+        cells.safe(problem.code.consequence());
         table.end_row()?;
     }
     Ok(())

@@ -23,60 +23,60 @@ pub(in crate::report) fn files(
     record: &Record,
 ) -> Result<(), ReportError> {
     let cells = &mut table.cells;
-    cells.number(place.record_no)?;
-    cells.some(place.parent_record_no)?;
-    cells.some(Some(format_args!("E{}", record.evidence)))?;
-    cells.safe(&record.path)?;
-    cells.bytes(&record.file_name)?;
-    cells.bytes(&extension(&record.file_name))?;
-    identity(cells, record)?;
-    origin(cells, &record.meta)?;
-    times(cells, &record.meta)?;
+    cells.number(place.record_no);
+    cells.some(place.parent_record_no);
+    cells.some(Some(format_args!("E{}", record.evidence)));
+    cells.safe(&record.path);
+    cells.bytes(&record.file_name);
+    cells.bytes(&extension(&record.file_name));
+    identity(cells, record);
+    origin(cells, &record.meta);
+    times(cells, &record.meta);
     for algorithm in Algorithm::ALL {
-        cells.some(record.digests.get(*algorithm))?;
+        cells.some(record.digests.get(*algorithm));
     }
     match &record.pictures {
-        Some(picture) => pictures(cells, picture)?,
-        None => cells.blank(10)?,
+        Some(picture) => pictures(cells, picture),
+        None => cells.blank(10),
     }
-    cells.word(record.status.as_str())?;
-    cells.some_word(record.reason.map(|reason| reason.as_str()))?;
-    cells.number(record.bytes_hashed)?;
-    cells.some_word(record.low_information.map(|low| low.as_str()))?;
-    cells.word(record.disposition.as_str())?;
-    cells.some(Some(record.findings.len()))?;
-    cells.some(place.first_copy)?;
+    cells.word(record.status.as_str());
+    cells.some_word(record.reason.map(|reason| reason.as_str()));
+    cells.number(record.bytes_hashed);
+    cells.some_word(record.low_information.map(|low| low.as_str()));
+    cells.word(record.disposition.as_str());
+    cells.some(Some(record.findings.len()));
+    cells.some(place.first_copy);
     table.end_row()
 }
 
 /// object_kind to size_bytes.
-fn identity(cells: &mut Cells, record: &Record) -> Result<(), ReportError> {
+fn identity(cells: &mut Cells, record: &Record) {
     let meta = &record.meta;
-    cells.word(meta.kind.as_str())?;
-    cells.word(meta.alloc.as_str())?;
-    cells.some_word(meta.container_alloc.map(|alloc| alloc.as_str()))?;
-    cells.some_word(meta.basis.map(|basis| basis.as_str()))?;
-    cells.some_word(meta.attribution.map(|attribution| attribution.as_str()))?;
-    cells.text(record.detected_type.as_deref().unwrap_or_default())?;
-    cells.some_flag(record.type_mismatch)?;
-    cells.some(meta.size)
+    cells.word(meta.kind.as_str());
+    cells.word(meta.alloc.as_str());
+    cells.some_word(meta.container_alloc.map(|alloc| alloc.as_str()));
+    cells.some_word(meta.basis.map(|basis| basis.as_str()));
+    cells.some_word(meta.attribution.map(|attribution| attribution.as_str()));
+    cells.text(record.detected_type.as_deref().unwrap_or_default());
+    cells.some_flag(record.type_mismatch);
+    cells.some(meta.size);
 }
 
 /// volume to attributes.
-fn origin(cells: &mut Cells, meta: &ItemMeta) -> Result<(), ReportError> {
-    cells.text(&meta.volume)?;
-    cells.text(&meta.fs_type)?;
-    cells.text(&meta.fs_ref)?;
-    cells.some(meta.disk_offset)?;
-    cells.some(meta.extent_count)?;
-    cells.some(meta.link_count)?;
-    cells.bytes(meta.link_target.as_deref().unwrap_or_default())?;
-    cells.text(&meta.owner_id)?;
-    cells.text(&meta.attributes)
+fn origin(cells: &mut Cells, meta: &ItemMeta) {
+    cells.text(&meta.volume);
+    cells.text(&meta.fs_type);
+    cells.text(&meta.fs_ref);
+    cells.some(meta.disk_offset);
+    cells.some(meta.extent_count);
+    cells.some(meta.link_count);
+    cells.bytes(meta.link_target.as_deref().unwrap_or_default());
+    cells.text(&meta.owner_id);
+    cells.text(&meta.attributes);
 }
 
 /// created_time to time_source.
-fn times(cells: &mut Cells, meta: &ItemMeta) -> Result<(), ReportError> {
+fn times(cells: &mut Cells, meta: &ItemMeta) {
     let times = &meta.times;
     for time in [
         times.created,
@@ -86,23 +86,23 @@ fn times(cells: &mut Cells, meta: &ItemMeta) -> Result<(), ReportError> {
         times.name_created,
         times.name_modified,
     ] {
-        cells.some(time)?;
+        cells.some(time);
     }
-    cells.some_word(meta.time_source.map(|source| source.as_str()))
+    cells.some_word(meta.time_source.map(|source| source.as_str()));
 }
 
 /// pdq to media_detail.
-fn pictures(cells: &mut Cells, picture: &PictureFacts) -> Result<(), ReportError> {
-    cells.text(&picture.pdq)?;
-    cells.text(&picture.pdq_nn512)?;
-    cells.some(picture.pdq_quality)?;
+fn pictures(cells: &mut Cells, picture: &PictureFacts) {
+    cells.text(&picture.pdq);
+    cells.text(&picture.pdq_nn512);
+    cells.some(picture.pdq_quality);
     for hash in [&picture.phash, &picture.dhash, &picture.ahash] {
-        cells.text(hash)?;
+        cells.text(hash);
     }
-    cells.some(picture.width)?;
-    cells.some(picture.height)?;
-    cells.text(&picture.media_status)?;
-    cells.text(&picture.media_detail)
+    cells.some(picture.width);
+    cells.some(picture.height);
+    cells.text(&picture.media_status);
+    cells.text(&picture.media_detail);
 }
 
 /// The bytes after the last dot of a name, in lower case; none where it has no dot.

@@ -34,13 +34,13 @@ pub(in crate::report) fn matches(
     for finding in &findings {
         let number = table.next_number();
         let cells = &mut table.cells;
-        cells.number(number)?;
-        cells.number(record_no)?;
-        facts(cells, record, run)?;
-        object(cells, record)?;
-        agreement(cells, record, finding)?;
-        entry(cells, finding, run)?;
-        cells.word(conflict(finding, &findings).as_str())?;
+        cells.number(number);
+        cells.number(record_no);
+        facts(cells, record, run);
+        object(cells, record);
+        agreement(cells, record, finding);
+        entry(cells, finding, run);
+        cells.word(conflict(finding, &findings).as_str());
         table.end_row()?;
     }
     Ok(())
@@ -63,99 +63,99 @@ fn conflict(of: &Finding, all: &[&Finding]) -> Conflict {
 }
 
 /// case_number to source_verdict.
-fn facts(cells: &mut Cells, record: &Record, run: &RunManifest) -> Result<(), ReportError> {
+fn facts(cells: &mut Cells, record: &Record, run: &RunManifest) {
     let number = usize::try_from(record.evidence).ok().and_then(|number| number.checked_sub(1));
     let source = number.and_then(|at| run.sources.get(at));
-    cells.text(&run.case.case_number)?;
-    cells.text(&run.case.lab_ref)?;
-    cells.text(source.map_or("", |source| &source.exhibit_ref))?;
-    cells.text(&run.case.examiner)?;
-    cells.some(Some(format_args!("E{}", record.evidence)))?;
-    cells.text(source.map_or("", |source| &source.identity))?;
-    cells.some_word(source.map(|source| source.verdict.as_str()))
+    cells.text(&run.case.case_number);
+    cells.text(&run.case.lab_ref);
+    cells.text(source.map_or("", |source| &source.exhibit_ref));
+    cells.text(&run.case.examiner);
+    cells.some(Some(format_args!("E{}", record.evidence)));
+    cells.text(source.map_or("", |source| &source.identity));
+    cells.some_word(source.map(|source| source.verdict.as_str()));
 }
 
 /// object_path to status.
-fn object(cells: &mut Cells, record: &Record) -> Result<(), ReportError> {
+fn object(cells: &mut Cells, record: &Record) {
     let meta = &record.meta;
-    cells.safe(&record.path)?;
-    cells.bytes(&record.file_name)?;
-    cells.word(meta.kind.as_str())?;
-    cells.word(meta.alloc.as_str())?;
-    cells.some_word(meta.container_alloc.map(|alloc| alloc.as_str()))?;
-    cells.some_word(meta.basis.map(|basis| basis.as_str()))?;
-    cells.some_word(meta.attribution.map(|attribution| attribution.as_str()))?;
-    cells.text(record.detected_type.as_deref().unwrap_or_default())?;
-    cells.some(meta.size)?;
-    cells.text(&meta.volume)?;
-    cells.text(&meta.fs_ref)?;
-    cells.some(meta.disk_offset)?;
+    cells.safe(&record.path);
+    cells.bytes(&record.file_name);
+    cells.word(meta.kind.as_str());
+    cells.word(meta.alloc.as_str());
+    cells.some_word(meta.container_alloc.map(|alloc| alloc.as_str()));
+    cells.some_word(meta.basis.map(|basis| basis.as_str()));
+    cells.some_word(meta.attribution.map(|attribution| attribution.as_str()));
+    cells.text(record.detected_type.as_deref().unwrap_or_default());
+    cells.some(meta.size);
+    cells.text(&meta.volume);
+    cells.text(&meta.fs_ref);
+    cells.some(meta.disk_offset);
     let times = &meta.times;
     for time in [times.created, times.modified, times.accessed, times.changed] {
-        cells.some(time)?;
+        cells.some(time);
     }
-    cells.some_word(meta.time_source.map(|source| source.as_str()))?;
+    cells.some_word(meta.time_source.map(|source| source.as_str()));
     for algorithm in Algorithm::ALL {
-        cells.some(record.digests.get(*algorithm))?;
+        cells.some(record.digests.get(*algorithm));
     }
-    cells.word(record.status.as_str())
+    cells.word(record.status.as_str());
 }
 
 /// match_kind to frame_time_ms.
-fn agreement(cells: &mut Cells, record: &Record, finding: &Finding) -> Result<(), ReportError> {
-    cells.word(finding.kind.as_str())?;
-    cells.text(&finding.algorithm)?;
-    cells.text(&finding.object_value)?;
-    cells.safe(&joined(&finding.agreeing))?;
+fn agreement(cells: &mut Cells, record: &Record, finding: &Finding) {
+    cells.word(finding.kind.as_str());
+    cells.text(&finding.algorithm);
+    cells.text(&finding.object_value);
+    cells.safe(&joined(&finding.agreeing));
     let mut disagreeing = joined(&finding.disagreeing);
     if finding.size_differs {
         disagreeing.push_str(if disagreeing.is_empty() { "size" } else { ";size" });
     }
-    cells.safe(&disagreeing)?;
-    cells.some_flag(Some(finding.weak))?;
-    cells.some_word(record.low_information.map(|low| low.as_str()))?;
-    nearness(cells, finding.near.as_ref())?;
-    cells.empty() // frame_time_ms
+    cells.safe(&disagreeing);
+    cells.some_flag(Some(finding.weak));
+    cells.some_word(record.low_information.map(|low| low.as_str()));
+    nearness(cells, finding.near.as_ref());
+    cells.empty(); // frame_time_ms
 }
 
 /// distance to fp_population.
-fn nearness(cells: &mut Cells, near: Option<&NearFacts>) -> Result<(), ReportError> {
+fn nearness(cells: &mut Cells, near: Option<&NearFacts>) {
     let Some(near) = near else { return cells.blank(9) };
-    cells.some(Some(near.distance))?;
-    cells.some(Some(near.threshold))?;
-    cells.word(near.transform.as_str())?;
-    cells.some(Some(near.quality_object))?;
-    cells.some(near.quality_entry)?;
+    cells.some(Some(near.distance));
+    cells.some(Some(near.threshold));
+    cells.word(near.transform.as_str());
+    cells.some(Some(near.quality_object));
+    cells.some(near.quality_entry);
     let strength = near.strength();
-    cells.some(strength.map(|strength| strength.observed))?;
-    cells.some(strength.map(|strength| strength.pairs))?;
-    cells.text(&strength.map(|strength| strength.upper95.to_string()).unwrap_or_default())?;
-    cells.text(strength.map_or("", |strength| strength.population))
+    cells.some(strength.map(|strength| strength.observed));
+    cells.some(strength.map(|strength| strength.pairs));
+    cells.text(&strength.map(|strength| strength.upper95.to_string()).unwrap_or_default());
+    cells.text(strength.map_or("", |strength| strength.population));
 }
 
 /// set_name to victim_identified.
-fn entry(cells: &mut Cells, finding: &Finding, run: &RunManifest) -> Result<(), ReportError> {
+fn entry(cells: &mut Cells, finding: &Finding, run: &RunManifest) {
     let at = usize::try_from(finding.set).ok();
     match at.and_then(|at| run.sets.get(at)).map(|set| &set.info) {
         Some(set) => {
             for text in [&set.name, &set.publisher, &set.version, &set.sha256] {
-                cells.text(text)?;
+                cells.text(text);
             }
         }
-        None => cells.blank(4)?,
+        None => cells.blank(4),
     }
-    cells.word(finding.set_kind.as_str())?;
-    cells.text(&finding.entry_id)?;
+    cells.word(finding.set_kind.as_str());
+    cells.text(&finding.entry_id);
     match finding.category.as_deref() {
         Some(category) => {
             for text in [&category.scheme, &category.code, &category.label] {
-                cells.text(text)?;
+                cells.text(text);
             }
         }
-        None => cells.blank(3)?,
+        None => cells.blank(3),
     }
-    cells.text(finding.series.as_deref().unwrap_or_default())?;
-    cells.some_flag(finding.victim_identified)
+    cells.text(finding.series.as_deref().unwrap_or_default());
+    cells.some_flag(finding.victim_identified);
 }
 
 /// The words of some algorithms, joined by semicolons.

@@ -18,90 +18,79 @@ use crate::output::{OutputDir, WholeFile};
 use crate::report::schema::Table;
 use crate::report::{Chain, ReportError, run};
 use std::fmt::Write as _;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Write as _;
 
-/// The text that the CSV writer makes, where it can be read and taken.
-#[derive(Debug, Clone, Default)]
-struct Text(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Text {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The cells of one row, one after the other.
+/// The cells of one row, one after the other, as CSV text.
 pub(super) struct Cells {
-    table: Table,
-    writer: csv::Writer<Text>,
-    text: Text,
-    scratch: String,
+    row: Vec<u8>,
+    columns: usize,
+    filled: usize,
 }
 
 impl std::fmt::Debug for Cells {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "cells of {}", self.table.file)
+        write!(f, "{} of {} cells", self.filled, self.columns)
+    }
+}
+
+/// Bytes of text that is being formatted.
+struct Text<'a>(&'a mut Vec<u8>);
+
+impl std::fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
     }
 }
 
 impl Cells {
     pub(super) fn new(table: Table) -> Self {
-        let text = Text::default();
-        let writer = csv::WriterBuilder::new().has_headers(false).from_writer(text.clone());
-        Self { table, writer, text, scratch: String::new() }
+        // The last column is the chain's.
+        Self { row: Vec::new(), columns: table.columns.len().saturating_sub(1), filled: 0 }
     }
 
     /// A cell that does not apply.
-    pub(super) fn empty(&mut self) -> Result<(), ReportError> {
-        self.raw(b"")
+    pub(super) fn empty(&mut self) {
+        self.raw(b"");
     }
 
     /// Empty cells.
-    pub(super) fn blank(&mut self, count: usize) -> Result<(), ReportError> {
-        (0..count).try_for_each(|_| self.empty())
+    pub(super) fn blank(&mut self, count: usize) {
+        (0..count).for_each(|_| self.empty());
     }
 
     /// A word of the report format.
-    pub(super) fn word(&mut self, word: &str) -> Result<(), ReportError> {
-        self.raw(word.as_bytes())
+    pub(super) fn word(&mut self, word: &str) {
+        self.raw(word.as_bytes());
     }
 
     /// A word of the report format, or an empty cell.
-    pub(super) fn some_word(&mut self, word: Option<&str>) -> Result<(), ReportError> {
-        self.word(word.unwrap_or_default())
+    pub(super) fn some_word(&mut self, word: Option<&str>) {
+        self.word(word.unwrap_or_default());
     }
 
     /// Text that is inert already.
-    pub(super) fn safe(&mut self, text: &str) -> Result<(), ReportError> {
-        self.raw(text.as_bytes())
+    pub(super) fn safe(&mut self, text: &str) {
+        self.raw(text.as_bytes());
     }
 
     /// Text of any origin.
-    pub(super) fn text(&mut self, text: &str) -> Result<(), ReportError> {
-        self.bytes(text.as_bytes())
+    pub(super) fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
     }
 
     /// Bytes of any origin.
-    pub(super) fn bytes(&mut self, raw: &[u8]) -> Result<(), ReportError> {
+    pub(super) fn bytes(&mut self, raw: &[u8]) {
         if is_plain(raw) { self.raw(raw) } else { self.raw(escape::cell(raw).as_bytes()) }
     }
 
     /// A number.
-    pub(super) fn number(&mut self, number: u64) -> Result<(), ReportError> {
-        self.shown(number)
+    pub(super) fn number(&mut self, number: u64) {
+        self.shown(number);
     }
 
     /// Anything whose text form is inert, or an empty cell.
-    pub(super) fn some(
-        &mut self,
-        value: Option<impl std::fmt::Display>,
-    ) -> Result<(), ReportError> {
+    pub(super) fn some(&mut self, value: Option<impl std::fmt::Display>) {
         match value {
             Some(value) => self.shown(value),
             None => self.empty(),
@@ -109,42 +98,59 @@ impl Cells {
     }
 
     /// True or false as `yes` and `no`, or an empty cell.
-    pub(super) fn some_flag(&mut self, flag: Option<bool>) -> Result<(), ReportError> {
+    pub(super) fn some_flag(&mut self, flag: Option<bool>) {
         self.some_word(flag.map(|flag| if flag { "yes" } else { "no" }))
     }
 
     /// Ends the row: appends its text, its chain value and a line feed to `out`.
-    pub(super) fn end_row(
-        &mut self,
-        chain: &mut Chain,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ReportError> {
-        self.writer.write_record(None::<&[u8]>).map_err(|source| self.error(source))?;
-        self.writer.flush().map_err(|source| self.error(source.into()))?;
-        let mut text = self.text.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = text.strip_suffix(b"\n").unwrap_or(&text);
-        out.extend_from_slice(row);
+    pub(super) fn end_row(&mut self, chain: &mut Chain, out: &mut Vec<u8>) {
+        debug_assert_eq!(self.filled, self.columns, "a row with other columns than its table");
+        out.extend_from_slice(&self.row);
         out.push(b',');
-        out.extend_from_slice(chain.link(row).as_bytes());
+        out.extend_from_slice(chain.link(&self.row).as_bytes());
         out.push(b'\n');
-        text.clear();
-        Ok(())
+        self.row.clear();
+        self.filled = 0;
     }
 
-    fn shown(&mut self, value: impl std::fmt::Display) -> Result<(), ReportError> {
-        self.scratch.clear();
-        let _never_fails = write!(self.scratch, "{value}");
-        let written = self.writer.write_field(&self.scratch);
-        written.map_err(|source| self.error(source))
+    fn shown(&mut self, value: impl std::fmt::Display) {
+        let start = self.begin();
+        let _never_fails = write!(Text(&mut self.row), "{value}");
+        if needs_quotes(self.row.get(start..).unwrap_or_default()) {
+            let cell = self.row.split_off(start);
+            self.quoted(&cell);
+        }
     }
 
-    fn raw(&mut self, cell: &[u8]) -> Result<(), ReportError> {
-        self.writer.write_field(cell).map_err(|source| self.error(source))
+    fn raw(&mut self, cell: &[u8]) {
+        self.begin();
+        if needs_quotes(cell) { self.quoted(cell) } else { self.row.extend_from_slice(cell) }
     }
 
-    fn error(&self, source: csv::Error) -> ReportError {
-        ReportError::Row { file: self.table.file, source }
+    /// Begins a cell; gives its place in the row.
+    fn begin(&mut self) -> usize {
+        if self.filled > 0 {
+            self.row.push(b',');
+        }
+        self.filled += 1;
+        self.row.len()
     }
+
+    fn quoted(&mut self, cell: &[u8]) {
+        self.row.push(b'"');
+        for byte in cell {
+            if *byte == b'"' {
+                self.row.push(b'"');
+            }
+            self.row.push(*byte);
+        }
+        self.row.push(b'"');
+    }
+}
+
+/// True for a cell that RFC 4180 has in quotes.
+fn needs_quotes(cell: &[u8]) -> bool {
+    cell.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'))
 }
 
 /// True for what [`escape::cell`] leaves as it is, as far as a look at ASCII tells.
@@ -193,7 +199,7 @@ impl<'a> TableWriter<'a> {
 
     /// Ends the row whose cells were given.
     pub(super) fn end_row(&mut self) -> Result<(), ReportError> {
-        self.cells.end_row(&mut self.chain, &mut self.row)?;
+        self.cells.end_row(&mut self.chain, &mut self.row);
         self.rows += 1;
         self.write()
     }
