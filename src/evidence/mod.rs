@@ -14,5 +14,6 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::unwrap_used))]
 
+pub mod container;
 pub mod filesystem;
 pub mod folder;

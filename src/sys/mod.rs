@@ -12,6 +12,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod image;
 mod mounts;
 mod seam;
 mod stat;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, StatxFlags};
 
+pub use image::{Device, devices_on};
 pub use mounts::{Mount, loop_image, mounts};
 pub use rustix::io::Errno;
 pub use seam::{Call, Fault, Seam};

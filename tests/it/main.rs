@@ -5,6 +5,7 @@
 
 mod atime;
 mod cli;
+mod container;
 mod digest;
 mod folder;
 mod hashset;

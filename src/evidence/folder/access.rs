@@ -24,9 +24,9 @@ words! {
 }
 
 /// How the folder is to be read.
-pub(super) struct Verdict {
-    pub(super) access: Access,
-    pub(super) atime: Atime,
+pub(in crate::evidence) struct Verdict {
+    pub(in crate::evidence) access: Access,
+    pub(in crate::evidence) atime: Atime,
     /// True where reading a link's target changes nothing.
     pub(super) links_are_safe: bool,
 }
@@ -75,7 +75,7 @@ const NETWORK: [u32; 10] = [
 const FUSE: u32 = 0x6573_5546;
 
 /// Decides how a folder of this kind is read; the error says what stands against it.
-pub(super) fn decide(
+pub(in crate::evidence) fn decide(
     root: &Stat,
     system: FileSystem,
     accepted: bool,
@@ -115,7 +115,7 @@ pub(super) fn mounted_as(stat: &Stat) -> Option<String> {
 }
 
 /// The mount through which `stat` was taken.
-pub(super) fn mount_of(stat: &Stat) -> Option<sys::Mount> {
+pub(in crate::evidence) fn mount_of(stat: &Stat) -> Option<sys::Mount> {
     let id = stat.mount?;
     sys::mounts().ok()?.into_iter().find(|mount| mount.id == id)
 }

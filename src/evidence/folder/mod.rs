@@ -12,7 +12,7 @@
 
 #![cfg(target_os = "linux")]
 
-mod access;
+pub(in crate::evidence) mod access;
 mod descriptors;
 mod listing;
 mod loss;

@@ -1,0 +1,161 @@
+//! Digests of a whole medium, and whether they are those that were stored or supplied.
+//!
+//! A digest is stated only of bytes that were all read: where some cannot be, nothing is compared
+//! and the reason is named.
+
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::bytes::{ReadAt, Unreadable};
+use crate::digest::{Algorithm, Digest, Digests, Hasher, Selection};
+use crate::problem::words;
+
+/// Bytes read at a time: many chunks of an EWF image, little memory.
+const BLOCK: usize = 1 << 20;
+
+words! {
+    /// What comparing digests of an image gave.
+    Verdict {
+        /// Every digest to compare with is the one computed.
+        Match = "match",
+        /// At least one differs.
+        Mismatch = "mismatch",
+        /// There is something to compare with, and it was not, or not all, computed.
+        NotVerified = "not_verified",
+        /// There is nothing to compare with.
+        NoneSupplied = "none_supplied",
+    }
+}
+
+/// A digest to compare an image with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageDigest {
+    /// Its kind.
+    pub algorithm: Algorithm,
+    /// What it must be.
+    pub digest: Digest,
+}
+
+/// What reading a whole medium gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Computed {
+    /// Every byte was read.
+    Whole(Digests),
+    /// Some bytes cannot be read: the first of them, and why. There is no digest.
+    Incomplete(Range<u64>, String),
+    /// Cancelled before the end.
+    Stopped,
+}
+
+/// Computes digests of all bytes of `media`, in order, on the calling thread.
+///
+/// - `cancel`: asked once a block of 1 MiB.
+/// - `progress`: bytes done so far.
+pub fn compute(
+    media: &dyn ReadAt,
+    selection: Selection,
+    cancel: &AtomicBool,
+    progress: &AtomicU64,
+) -> Computed {
+    let mut hasher = Hasher::new(selection);
+    let mut block = vec![0; BLOCK];
+    let mut at = 0_u64;
+    while at < media.len() {
+        if cancel.load(Ordering::Relaxed) {
+            return Computed::Stopped;
+        }
+        match media.read_at(at, &mut block) {
+            Ok(0) => {
+                return Computed::Incomplete(at..media.len(), "the image ends early".to_owned());
+            }
+            Ok(n) => {
+                hasher.update(block.get(..n).unwrap_or_default());
+                at = at.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
+                progress.store(at, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                let range = Unreadable::of(&error).map(|hole| hole.range.clone());
+                return Computed::Incomplete(range.unwrap_or(at..media.len()), error.to_string());
+            }
+        }
+    }
+    Computed::Whole(hasher.finish())
+}
+
+/// Compares what was computed with what the image states and what was supplied.
+///
+/// Gives the verdict and, where it is no match, the reason for a person.
+///
+/// ```
+/// use assay::digest::{Algorithm, Digests};
+/// use assay::evidence::container::{Computed, ImageDigest, Verdict, compare};
+/// let expected = ImageDigest { algorithm: Algorithm::Md5, digest: Algorithm::Md5.of_nothing() };
+/// let (verdict, why) = compare(&Computed::Stopped, &[expected]);
+/// assert_eq!(verdict, Verdict::NotVerified);
+/// assert_eq!(compare(&Computed::Stopped, &[]).0, Verdict::NoneSupplied);
+/// ```
+pub fn compare(computed: &Computed, expected: &[ImageDigest]) -> (Verdict, String) {
+    if expected.is_empty() {
+        return (Verdict::NoneSupplied, String::new());
+    }
+    let digests = match computed {
+        Computed::Whole(digests) => digests,
+        Computed::Incomplete(range, why) => {
+            let why = format!("bytes {} to {} cannot be read: {why}", range.start, range.end);
+            return (Verdict::NotVerified, why);
+        }
+        Computed::Stopped => return (Verdict::NotVerified, "interrupted".to_owned()),
+    };
+    let mut not_computed = None;
+    for ImageDigest { algorithm, digest } in expected {
+        match digests.get(*algorithm) {
+            Some(found) if found == *digest => {}
+            Some(found) => {
+                let why = format!("{algorithm} is {found}, {digest} was expected");
+                return (Verdict::Mismatch, why);
+            }
+            None => not_computed = Some(format!("{algorithm} was not computed")),
+        }
+    }
+    not_computed.map_or((Verdict::Match, String::new()), |why| (Verdict::NotVerified, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expected(algorithm: Algorithm, digest: Digest) -> ImageDigest {
+        ImageDigest { algorithm, digest }
+    }
+
+    fn of(data: &[u8]) -> Computed {
+        struct Bytes(Vec<u8>);
+        impl ReadAt for Bytes {
+            fn len(&self) -> u64 {
+                self.0.as_slice().len().try_into().unwrap()
+            }
+            fn read_at(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+                self.0.as_slice().read_at(at, buf)
+            }
+        }
+        let selection = Selection::only(Algorithm::Md5).with(Algorithm::Sha1);
+        let media = Bytes(data.to_vec());
+        compute(&media, selection, &AtomicBool::new(false), &AtomicU64::new(0))
+    }
+
+    #[test]
+    fn every_supplied_digest_must_agree() {
+        let computed = of(b"abc");
+        let Computed::Whole(digests) = &computed else { panic!("{computed:?}") };
+        let md5 = expected(Algorithm::Md5, digests.get(Algorithm::Md5).unwrap());
+        let sha1 = expected(Algorithm::Sha1, digests.get(Algorithm::Sha1).unwrap());
+        let wrong = expected(Algorithm::Sha1, Algorithm::Sha1.of_nothing());
+        let other = expected(Algorithm::Sha256, Algorithm::Sha256.of_nothing());
+        assert_eq!(md5.digest.to_string(), "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(compare(&computed, &[md5, sha1]).0, Verdict::Match);
+        assert_eq!(compare(&computed, &[md5, wrong, other]).0, Verdict::Mismatch);
+        assert_eq!(compare(&computed, &[md5, other]).0, Verdict::NotVerified);
+    }
+}

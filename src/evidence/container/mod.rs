@@ -1,0 +1,335 @@
+//! Containers of disk images: from the path that the operator named to the bytes of the medium.
+//!
+//! [`Container::open`] looks at the content, never at the extension alone, opens every segment
+//! through `sys` without changing it, and checks the structure. What it gives is immutable and read
+//! by any number of threads. Nothing is followed out of what was named but the further segments,
+//! by their exact names in the same folder.
+//!
+//! The input is untrusted: every number read from it is checked before it is used. Bytes that the
+//! image's own check sums do not vouch for are not given: reading them is an error that says which
+//! they are.
+
+mod bad_map;
+mod digest;
+mod error;
+mod ewf;
+mod holes;
+mod opener;
+mod raw;
+mod sniff;
+mod split;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::bytes::ReadAt;
+use crate::digest::Digests;
+use crate::evidence::folder::Access;
+use crate::item::{Timestamp, escape};
+use crate::problem::{Code, Problem, Stage, words};
+use crate::sys::{Device, FileKind, Kernel, OpenedAs, Stat, symbol};
+
+pub use digest::{Computed, ImageDigest, Verdict, compare, compute};
+pub use error::ContainerError;
+pub use holes::Ranges;
+pub use raw::ImageFile;
+
+use opener::{Opened, Opener};
+use sniff::{Sniffed, WINDOW, sniff};
+
+words! {
+    /// How a medium is kept.
+    Format {
+        /// Byte for byte in one file, or the device itself.
+        Raw = "raw",
+        /// Byte for byte, cut into segments.
+        SplitRaw = "split raw",
+        /// Expert Witness Format, version 1: E01.
+        Ewf = "ewf",
+        /// Expert Witness Format as SMART writes it: S01.
+        EwfSmart = "ewf smart",
+    }
+}
+
+/// How an image is opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// Somebody consented, with a stated reason, to changed access times and mounted devices.
+    pub accept_alteration: bool,
+    /// A list of sectors that the maker of the image could not read.
+    pub bad_map: Option<PathBuf>,
+    /// The way to the kernel; tests put a seam in.
+    pub kernel: Kernel,
+}
+
+/// One file of an image, or a device, and what tells whether it is still the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The path it was opened by.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Number of the device it is on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// When it was last written.
+    pub modified: Timestamp,
+    /// With or without `O_NOATIME`.
+    pub opened_as: OpenedAs,
+}
+
+/// What is known of an image, for the record of the run. Texts come from the image: hostile.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// How the medium is kept.
+    pub format: Format,
+    /// What the container says of how it was made: compression, chunk size, kind of medium.
+    pub details: BTreeMap<String, String>,
+    /// Case number, examiner, acquisition date and so on, as stored.
+    pub header: BTreeMap<String, String>,
+    /// Bytes of the medium.
+    pub media_size: u64,
+    /// Bytes of a sector: the container's or the device's word, else 512.
+    pub sector_size: u64,
+    /// Digests of the medium that the image states.
+    pub stored: Digests,
+    /// Every file of it, in order.
+    pub segments: Vec<Segment>,
+    /// What the acquisition could not read, by the image's own list.
+    pub acquisition_errors: Ranges,
+    /// What could not be read, by the supplied list.
+    pub bad_sectors: Ranges,
+    /// The device, where it is one.
+    pub device: Option<Device>,
+    /// Why reading changes no access time; `None` for a device opened without `O_NOATIME`.
+    pub access: Option<Access>,
+}
+
+/// A medium that was opened: positional reads of its bytes.
+pub struct Container {
+    media: Arc<dyn ReadAt>,
+    stored: Arc<dyn ReadAt>,
+    files: Vec<Arc<ImageFile>>,
+    facts: Facts,
+    problems: Vec<Problem>,
+}
+
+/// What a format's reader gives.
+struct Parts {
+    stored: Arc<dyn ReadAt>,
+    format: Format,
+    details: BTreeMap<String, String>,
+    header: BTreeMap<String, String>,
+    sector_size: Option<u64>,
+    digests: Digests,
+    acquisition_errors: Ranges,
+    files: Vec<Arc<ImageFile>>,
+    problems: Vec<Problem>,
+}
+
+impl Container {
+    /// Opens the image or block device that the operator named.
+    ///
+    /// # Errors
+    /// Where it cannot be opened without altering it, is of a kind that is not read, lacks a
+    /// segment, or makes no sense at all. Damage that leaves something to read is no error:
+    /// [`Container::problems`] has it.
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, ContainerError> {
+        let opener = Opener::new(options);
+        let first = opener.open(path)?;
+        let (access, device) = (first.access, first.device.clone());
+        let parts = match told(&first)? {
+            Sniffed::Refused(format, advice) => {
+                return Err(ContainerError::Unsupported { path: shown(path), format, advice });
+            }
+            Sniffed::Ewf => ewf::open(&opener, first)?,
+            Sniffed::Raw if device.is_some() => raw(first),
+            Sniffed::Raw => match split::segments(&opener, path)? {
+                more if more.is_empty() => raw(first),
+                all => split_raw(&opener, first, &all)?,
+            },
+        };
+        let sector_size = device.as_ref().and_then(|device| device.sector_size);
+        let sector_size = parts.sector_size.or(sector_size).unwrap_or(512);
+        let len = parts.stored.len();
+        let bad_sectors = match &options.bad_map {
+            Some(list) => {
+                let text = opener.read_whole(list, bad_map::LARGEST)?;
+                bad_map::parse(&text, sector_size, len).map_err(|(line, detail)| {
+                    ContainerError::BadMap { path: shown(list), line, detail }
+                })?
+            }
+            None => Ranges::default(),
+        };
+        let facts = Facts {
+            format: parts.format,
+            details: parts.details,
+            header: parts.header,
+            media_size: len,
+            sector_size,
+            stored: parts.digests,
+            segments: parts.files.iter().map(|file| segment(file)).collect(),
+            acquisition_errors: parts.acquisition_errors,
+            bad_sectors,
+            device,
+            access,
+        };
+        let media = masked(&parts.stored, &facts);
+        let Parts { stored, files, problems, .. } = parts;
+        Ok(Self { media, stored, files, facts, problems })
+    }
+
+    /// What is known of it.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What is wrong with it as a whole although it can be read; offsets are bytes of the medium
+    /// where there are any.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The bytes of the medium; those that nobody vouches for are errors.
+    pub fn media(&self) -> Arc<dyn ReadAt> {
+        Arc::clone(&self.media)
+    }
+
+    /// The bytes as the image keeps them, what filled unreadable sectors included: what a digest
+    /// of the image is a digest of, and nothing else.
+    pub fn stored(&self) -> Arc<dyn ReadAt> {
+        Arc::clone(&self.stored)
+    }
+
+    /// What tells this image from others and from a changed one, a line a segment, for resuming.
+    pub fn identity(&self) -> String {
+        let line = |segment: &Segment| {
+            let Segment { size, device, inode, modified, .. } = segment;
+            format!("device {device} inode {inode} size {size} modified {modified}")
+        };
+        self.facts.segments.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// What changed in the image's files since they were opened; asked when reading has ended.
+    pub fn changes(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let regular = self.files.iter().filter(|file| file.stat().kind == FileKind::File);
+        for file in regular {
+            let told = match file.stat_now() {
+                Ok(now) if is_still(file.stat(), &now) => continue,
+                Ok(_) => "was written while it was read".to_owned(),
+                Err(error) => format!("asking whether it was still: {}", symbol(error)),
+            };
+            let detail = format!("{}: {told}", shown(file.path()));
+            problems.push(Problem::new(Code::ChangedDuringRead, Stage::Container, detail));
+        }
+        problems
+    }
+}
+
+impl std::fmt::Debug for Container {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Container").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+impl ReadAt for Container {
+    fn len(&self) -> u64 {
+        self.media.len()
+    }
+
+    fn read_at(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.media.read_at(at, buf)
+    }
+}
+
+/// What the file is, by its first and last bytes. Bytes that cannot be read tell nothing.
+fn told(opened: &Opened) -> Result<Sniffed, ContainerError> {
+    let file = &opened.file;
+    let mut head = vec![0; WINDOW];
+    let mut tail = vec![0; WINDOW];
+    let last = file.len().saturating_sub(u64::try_from(WINDOW).unwrap_or(0));
+    let read = |at: u64, buf: &mut Vec<u8>| match file.fill_at(at, buf) {
+        Ok(n) => {
+            buf.truncate(n);
+            Ok(())
+        }
+        Err(error) if crate::bytes::Unreadable::of(&error).is_some() => {
+            buf.clear();
+            Ok(())
+        }
+        Err(error) => Err(ContainerError::read(file.path(), &error)),
+    };
+    read(0, &mut head)?;
+    read(last, &mut tail)?;
+    Ok(sniff(&head, &tail))
+}
+
+fn raw(first: Opened) -> Parts {
+    let stored: Arc<dyn ReadAt> = Arc::<ImageFile>::clone(&first.file);
+    Parts::plain(Format::Raw, stored, vec![first.file])
+}
+
+fn split_raw(opener: &Opener<'_>, first: Opened, all: &[PathBuf]) -> Result<Parts, ContainerError> {
+    let mut files = vec![first.file];
+    for path in all.iter().skip(1) {
+        files.push(opener.open(path)?.file);
+    }
+    let stored = Arc::new(split::SplitRaw::new(&files)?);
+    Ok(Parts::plain(Format::SplitRaw, stored, files))
+}
+
+impl Parts {
+    /// A medium about which its container says nothing.
+    fn plain(format: Format, stored: Arc<dyn ReadAt>, files: Vec<Arc<ImageFile>>) -> Self {
+        Self {
+            stored,
+            format,
+            details: BTreeMap::new(),
+            header: BTreeMap::new(),
+            sector_size: None,
+            digests: Digests::default(),
+            acquisition_errors: Ranges::default(),
+            files,
+            problems: Vec::new(),
+        }
+    }
+}
+
+/// The medium without what was never read from it.
+fn masked(stored: &Arc<dyn ReadAt>, facts: &Facts) -> Arc<dyn ReadAt> {
+    let mask = |whole: Arc<dyn ReadAt>, ranges: &Ranges, code, detail| -> Arc<dyn ReadAt> {
+        if ranges.as_slice().is_empty() {
+            return whole;
+        }
+        Arc::new(holes::Masked { whole, ranges: ranges.clone(), code, detail })
+    };
+    let whole = mask(
+        Arc::clone(stored),
+        &facts.acquisition_errors,
+        Code::AcquisitionError,
+        "the image lists these sectors as not read at acquisition",
+    );
+    let listed = "the supplied list says that these sectors were not read";
+    mask(whole, &facts.bad_sectors, Code::BadSectors, listed)
+}
+
+fn segment(file: &ImageFile) -> Segment {
+    let Stat { device, inode, modified, .. } = *file.stat();
+    let (path, size) = (file.path().to_owned(), file.len());
+    Segment { path, size, device, inode, modified, opened_as: file.opened_as() }
+}
+
+/// True where two looks at a file saw the same content, as far as its times and size tell.
+fn is_still(before: &Stat, now: &Stat) -> bool {
+    (before.size, before.modified, before.changed) == (now.size, now.modified, now.changed)
+}
+
+/// A path as it stands in messages and reports: one inert line.
+fn shown(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    escape::cell(path.as_os_str().as_bytes())
+}

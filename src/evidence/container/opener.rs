@@ -1,0 +1,117 @@
+//! Opening a file or device that an image consists of, once it is known that this alters nothing.
+//!
+//! A file's access time must not change: `O_NOATIME`, or a mount that keeps none. The node of a
+//! block device keeps a time too, which is this machine's and no evidence; but a device of which
+//! something is mounted writable changes while it is read. What was consented to is allowed.
+//!
+//! Source: open(2), mount(2); the decision for files is that of folders.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::raw::ImageFile;
+use super::{ContainerError, OpenOptions, shown};
+use crate::bytes::ReadAt as _;
+use crate::evidence::folder::{Access, access};
+use crate::sys::{self, Atime, Device, Errno, FileKind, Kernel, OpenedAs};
+
+/// What opened one image, all its segments in the same way.
+pub(super) struct Opener<'a> {
+    options: &'a OpenOptions,
+}
+
+/// A file or device that was opened.
+pub(super) struct Opened {
+    pub(super) file: Arc<ImageFile>,
+    /// Why reading changes no access time; `None` for the node of a device.
+    pub(super) access: Option<Access>,
+    pub(super) device: Option<Device>,
+}
+
+impl<'a> Opener<'a> {
+    pub(super) const fn new(options: &'a OpenOptions) -> Self {
+        Self { options }
+    }
+
+    const fn kernel(&self) -> &Kernel {
+        &self.options.kernel
+    }
+
+    /// True where something stands under this path; nothing is opened.
+    pub(super) fn exists(&self, path: &Path) -> Result<bool, ContainerError> {
+        match self.kernel().stat_path(path) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => Ok(false),
+            Err(error) => Err(failed(path, error)),
+        }
+    }
+
+    /// Decides whether the path may be read, then opens it.
+    pub(super) fn open(&self, path: &Path) -> Result<Opened, ContainerError> {
+        let failed = |error| failed(path, error);
+        let stat = self.kernel().stat_path(path).map_err(failed)?;
+        match stat.kind {
+            FileKind::File => {
+                let system = self.kernel().file_system(path).map_err(failed)?;
+                let verdict = access::decide(&stat, system, self.options.accept_alteration)
+                    .map_err(|why| ContainerError::WouldAlter { path: shown(path), why })?;
+                let file = self.opened(path, verdict.atime)?;
+                Ok(Opened { file, access: Some(verdict.access), device: None })
+            }
+            FileKind::BlockDevice => self.open_device(path),
+            _ => Err(ContainerError::NotAnImage { path: shown(path) }),
+        }
+    }
+
+    fn open_device(&self, path: &Path) -> Result<Opened, ContainerError> {
+        let device = self.kernel().device(path).map_err(|error| failed(path, error))?;
+        let accepted = self.options.accept_alteration;
+        if let Some(at) = mounted_writable(&device.number)?.filter(|_| !accepted) {
+            return Err(ContainerError::MountedWritable { path: shown(path), at: shown(&at) });
+        }
+        let file = self.opened(path, Atime::PlainIfRefused)?;
+        let access = (file.opened_as() == OpenedAs::Noatime).then_some(Access::Noatime);
+        Ok(Opened { file, access, device: Some(device) })
+    }
+
+    fn opened(&self, path: &Path, atime: Atime) -> Result<Arc<ImageFile>, ContainerError> {
+        let failed = |error| failed(path, error);
+        let opened = self.kernel().open_image(path, atime).map_err(failed)?;
+        let stat = self.kernel().stat_file(&opened.0).map_err(failed)?;
+        let size = match stat.kind {
+            FileKind::File => stat.size,
+            FileKind::BlockDevice => self.kernel().end_of(&opened.0).map_err(failed)?,
+            _ => return Err(ContainerError::NotAnImage { path: shown(path) }),
+        };
+        let kernel = self.kernel().clone();
+        Ok(Arc::new(ImageFile::new(kernel, opened, path.to_owned(), stat, size)))
+    }
+
+    /// Reads a small file of the operator's own whole, such as a map of bad sectors.
+    pub(super) fn read_whole(&self, path: &Path, most: u64) -> Result<Vec<u8>, ContainerError> {
+        let file = self.open(path)?.file;
+        let size = usize::try_from(file.len().min(most)).unwrap_or_default();
+        if file.len() > most {
+            return Err(ContainerError::TooLarge { path: shown(path), what: "file", most });
+        }
+        let mut bytes = vec![0; size];
+        let n = file.fill_at(0, &mut bytes).map_err(|error| ContainerError::read(path, &error))?;
+        bytes.truncate(n);
+        Ok(bytes)
+    }
+}
+
+/// Where this device, or anything on it, is mounted writable.
+fn mounted_writable(number: &str) -> Result<Option<PathBuf>, ContainerError> {
+    let devices = sys::devices_on(number);
+    let mounts = sys::mounts().map_err(ContainerError::Mounts)?;
+    let writable = |mount: &&sys::Mount| {
+        let device = std::str::from_utf8(&mount.device).unwrap_or_default();
+        devices.contains(device) && !mount.options.split(',').any(|option| option == "ro")
+    };
+    Ok(mounts.iter().find(writable).map(|mount| mount.at.clone()))
+}
+
+fn failed(path: &Path, error: Errno) -> ContainerError {
+    ContainerError::Open { path: shown(path), symbol: sys::symbol(error) }
+}
