@@ -17,3 +17,5 @@
 pub mod container;
 pub mod filesystem;
 pub mod folder;
+pub mod partition;
+pub mod recognise;

@@ -14,6 +14,7 @@ mod media;
 mod mounts;
 mod near;
 mod output;
+mod partition;
 mod perceptual;
 mod report;
 mod runs;
