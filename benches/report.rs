@@ -28,7 +28,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let recorded = clock.elapsed();
     let clock = Instant::now();
     let seen = Seen { objects, directories: 0 };
-    build(Handover { out: &out, journal, run: &mut run, custody, seen, clock, memory }, None)?;
+    build(
+        Handover {
+            out: &out,
+            journal,
+            run: &mut run,
+            custody,
+            seen,
+            walked: Vec::new(),
+            clock,
+            memory,
+        },
+        None,
+    )?;
     let built = clock.elapsed();
     let each = |time: std::time::Duration| time.as_secs_f64() * 1e6 / objects.max(1) as f64;
     println!(

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::opts::VerifyWhen;
+
 /// A case file as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -40,6 +42,8 @@ pub(super) struct CaseFile {
     #[serde(default)]
     pub(super) require_sandbox: bool,
     pub(super) sign: Option<PathBuf>,
+    pub(super) verify_image: Option<VerifyWhen>,
+    pub(super) name_codepage: Option<String>,
     #[serde(default)]
     pub(super) exit_code_hits: bool,
     #[serde(default)]
@@ -54,6 +58,8 @@ pub(super) struct CaseEvidence {
     pub(super) exhibit: Option<String>,
     pub(super) write_blocker: Option<String>,
     pub(super) device_clock_offset: Option<String>,
+    pub(super) image_hash: Option<String>,
+    pub(super) bad_map: Option<PathBuf>,
 }
 
 /// Reads a case file.

@@ -4,7 +4,9 @@
 
 mod case;
 mod exit;
+mod list;
 mod machine;
+mod object;
 mod opts;
 mod plan;
 mod scan;
@@ -43,6 +45,8 @@ pub fn main() -> u8 {
     let terminal = Terminal::new(&opts.output);
     let exit = match &opts.command {
         Command::Scan(scan) => scan::scan(scan, &terminal),
+        Command::List(opts) => list::list(opts, &terminal),
+        Command::Object(opts) => object::object(opts, &terminal),
         Command::Verify(verify) => verify::verify(verify, &terminal),
     };
     exit.code()

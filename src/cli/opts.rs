@@ -55,11 +55,27 @@ pub(super) enum Color {
     Never,
 }
 
+/// When the digest of an image is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum VerifyWhen {
+    /// Before its objects are read
+    Before,
+    /// While they are read
+    Alongside,
+    /// Not at all
+    Off,
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Scan evidence and write a report
     Scan(Box<ScanOpts>),
+    /// List the volumes of an image, or its objects
+    List(ListOpts),
+    /// Read one object again and compare it with its row in a report; prints no content
+    Object(ObjectOpts),
     /// Check a report
     Verify(VerifyOpts),
 }
@@ -72,7 +88,7 @@ pub(super) enum Command {
       --alert lists/known.csv --ignore lists/system.md5 --out reports/114-26
   assay scan --case-file case.toml --out reports/114-26 --sign lab.key")]
 pub(super) struct ScanOpts {
-    /// Folders to scan, in the order the report shall have
+    /// Folders and disk images to scan, in the order the report shall have
     #[arg(value_name = "EVIDENCE")]
     pub(super) evidence: Vec<PathBuf>,
     /// Folder for the report; must be empty or not exist, and not lie inside evidence
@@ -119,6 +135,20 @@ pub(super) struct ScanOpts {
     /// Read the targets of symbolic links, which changes the links' access times
     #[arg(long)]
     pub(super) read_links: bool,
+    /// Digest that the image is known to have, once for each EVIDENCE in order; `-` for a folder or
+    /// where none is known
+    #[arg(long, value_name = "ALG:HEX", allow_hyphen_values = true)]
+    pub(super) image_hash: Vec<String>,
+    /// When digests of images are computed [default: alongside, where there is one to compare with]
+    #[arg(long, value_name = "WHEN")]
+    pub(super) verify_image: Option<VerifyWhen>,
+    /// Sectors that the image's maker could not read: a ddrescue map or a list of `FIRST COUNT`,
+    /// once for each EVIDENCE in order; `-` where there is none
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    pub(super) bad_map: Vec<PathBuf>,
+    /// Code page of short file names on FAT [default: cp437]
+    #[arg(long, value_name = "CP")]
+    pub(super) name_codepage: Option<String>,
     /// Refuse to start where a part of the decoders' sandbox is missing
     #[arg(long)]
     pub(super) require_sandbox: bool,
@@ -155,6 +185,55 @@ pub(super) struct CaseOpts {
     /// On which authority
     #[arg(long, value_name = "TEXT")]
     pub(super) authority: Option<String>,
+}
+
+/// Arguments of `assay list`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  assay list exhibit.E01
+  assay list exhibit.E01 -r | grep deleted")]
+pub(super) struct ListOpts {
+    /// Disk image, first segment of one, or folder
+    #[arg(value_name = "IMAGE")]
+    pub(super) image: PathBuf,
+    /// List objects: status, kind, reference, size and path, with tabs between
+    #[arg(long, short)]
+    pub(super) recursive: bool,
+    #[command(flatten)]
+    pub(super) reading: ReadingOpts,
+}
+
+/// Arguments of `assay object`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  assay object exhibit.E01 E1!/p2/DCIM/IMG_0001.JPG
+  assay object exhibit.E01 E1!/p2/DCIM/IMG_0001.JPG --row reports/EX1")]
+pub(super) struct ObjectOpts {
+    /// The image or folder that the path begins in
+    #[arg(value_name = "EVIDENCE")]
+    pub(super) evidence: PathBuf,
+    /// The object's path, as in files.csv
+    #[arg(value_name = "OBJECT_PATH")]
+    pub(super) object_path: String,
+    /// Compare with the object's row in this report
+    #[arg(long, value_name = "REPORT")]
+    pub(super) row: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) reading: ReadingOpts,
+}
+
+/// How evidence is read, for commands that look at one item.
+#[derive(Debug, Args)]
+pub(super) struct ReadingOpts {
+    /// Sectors that the image's maker could not read: a ddrescue map or a list of `FIRST COUNT`
+    #[arg(long, value_name = "FILE")]
+    pub(super) bad_map: Option<PathBuf>,
+    /// Code page of short file names on FAT [default: cp437]
+    #[arg(long, value_name = "CP")]
+    pub(super) name_codepage: Option<String>,
+    /// Read though access times of the evidence will change; TEXT says on whose authority
+    #[arg(long, value_name = "TEXT")]
+    pub(super) accept_alteration: Option<String>,
 }
 
 /// Arguments of `assay verify`.

@@ -8,13 +8,15 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::case::{self, CaseEvidence, CaseFile};
 use super::machine;
-use super::opts::{CaseOpts, ScanOpts};
-use crate::digest::Selection;
+use super::opts::{CaseOpts, ReadingOpts, ScanOpts, VerifyWhen};
+use crate::digest::{Algorithm, Digest, Selection};
+use crate::evidence::filesystem;
+use crate::evidence::filesystem::fat::CodePage;
 use crate::hashset::{ListAlgorithm, ListOptions, Scheme, SetKind};
 use crate::matching::NearOptions;
 use crate::output::Faults;
 use crate::report::Case;
-use crate::scan::{ScanPlan, SourcePlan};
+use crate::scan::{Access, ScanPlan, SourcePlan, VerifyImage};
 use crate::sys::Kernel;
 use crate::worker;
 
@@ -58,6 +60,14 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
             &file.accept_alteration,
         )?,
         read_links: opts.read_links || file.read_links,
+        verify_image: opts.verify_image.or(file.verify_image).map(|when| match when {
+            VerifyWhen::Before => VerifyImage::Before,
+            VerifyWhen::Alongside => VerifyImage::Alongside,
+            VerifyWhen::Off => VerifyImage::Off,
+        }),
+        filesystem: filesystem_options(
+            opts.name_codepage.as_ref().or(file.name_codepage.as_ref()),
+        )?,
         sign: opts.sign.clone().or_else(|| file.sign.take()),
         case: facts(&opts.case, file),
         arguments,
@@ -113,26 +123,54 @@ fn sources(opts: &ScanOpts, filed: Vec<CaseEvidence>) -> anyhow::Result<Vec<Sour
         bail!("the case file and the command line both name evidence: name it in one place");
     }
     ensure!(!typed.is_empty() || !filed.is_empty(), "no evidence is named");
-    let exhibits = &opts.case.exhibit;
-    ensure!(
-        exhibits.is_empty() || exhibits.len() == typed.len(),
-        "--exhibit is given {} times for {} evidence items: give it once for each, in order",
-        exhibits.len(),
-        typed.len()
-    );
-    let from_typed = typed.iter().enumerate().map(|(n, path)| SourcePlan {
-        path: path.clone(),
-        exhibit: exhibits.get(n).cloned(),
-        write_blocker: None,
-        device_clock_offset: None,
-    });
-    let from_file = filed.into_iter().map(|evidence| SourcePlan {
-        path: evidence.path,
-        exhibit: evidence.exhibit,
-        write_blocker: evidence.write_blocker,
-        device_clock_offset: evidence.device_clock_offset,
-    });
-    Ok(from_typed.chain(from_file).collect())
+    for (option, given) in [
+        ("--exhibit", opts.case.exhibit.len()),
+        ("--image-hash", opts.image_hash.len()),
+        ("--bad-map", opts.bad_map.len()),
+    ] {
+        let count = typed.len();
+        ensure!(
+            given == 0 || given == count,
+            "{option} is given {given} times for {count} evidence items: give it once for each, in order"
+        );
+    }
+    let mut sources = Vec::new();
+    for (n, path) in typed.iter().enumerate() {
+        let hash = opts.image_hash.get(n).filter(|text| *text != "-");
+        let map = opts.bad_map.get(n).filter(|path| path.as_os_str() != "-");
+        sources.push(SourcePlan {
+            path: path.clone(),
+            exhibit: opts.case.exhibit.get(n).cloned(),
+            write_blocker: None,
+            device_clock_offset: None,
+            image_hash: hash.map(|text| image_hash(text)).transpose()?,
+            bad_map: map.cloned(),
+        });
+    }
+    for evidence in filed {
+        sources.push(SourcePlan {
+            path: evidence.path,
+            exhibit: evidence.exhibit,
+            write_blocker: evidence.write_blocker,
+            device_clock_offset: evidence.device_clock_offset,
+            image_hash: evidence.image_hash.as_deref().map(image_hash).transpose()?,
+            bad_map: evidence.bad_map,
+        });
+    }
+    Ok(sources)
+}
+
+/// Reads `md5:HEX` and the like.
+fn image_hash(text: &str) -> anyhow::Result<(Algorithm, Digest)> {
+    let read = || {
+        let (algorithm, hex) = text.split_once(':')?;
+        let algorithm = Algorithm::from_word(&algorithm.to_ascii_lowercase())?;
+        let digest = Digest::from_hex(hex.trim().as_bytes())?;
+        (digest.bytes().len() == algorithm.width()).then_some((algorithm, digest))
+    };
+    read().with_context(|| {
+        format!("--image-hash: {text:?} is no digest; write it as md5:HEX, sha1:HEX, sha256:HEX or blake3:HEX")
+    })
 }
 
 fn lists(opts: &ScanOpts, file: &CaseFile) -> anyhow::Result<Vec<ListOptions>> {
@@ -183,6 +221,28 @@ pub(super) fn lists_in(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 pub(super) fn list_algorithm(word: &str) -> anyhow::Result<ListAlgorithm> {
     ListAlgorithm::from_word(word)
         .with_context(|| format!("--algorithm: {word:?} is none of md5, sha1, sha256, blake3, pdq"))
+}
+
+/// Reads `cp437` or `437`.
+fn filesystem_options(codepage: Option<&String>) -> anyhow::Result<filesystem::Options> {
+    let read = |word: &String| {
+        let digits = word.to_ascii_lowercase();
+        let number = digits.strip_prefix("cp").unwrap_or(&digits).parse().ok();
+        number.and_then(CodePage::new).with_context(|| {
+            format!("--name-codepage: {word:?} is no code page of one byte a character; such as cp437, cp850, cp866")
+        })
+    };
+    Ok(filesystem::Options { codepage: codepage.map(read).transpose()? })
+}
+
+/// How one item of evidence is read.
+pub(super) fn access(opts: &ReadingOpts) -> anyhow::Result<Access> {
+    let text = stated("--accept-alteration", &opts.accept_alteration, &None)?;
+    Ok(Access {
+        accept_alteration: text.is_some(),
+        filesystem: filesystem_options(opts.name_codepage.as_ref())?,
+        ..Access::default()
+    })
 }
 
 /// The path as one inert line.

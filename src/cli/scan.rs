@@ -120,6 +120,7 @@ fn tell(plan: &ScanPlan, summary: &ScanSummary, terminal: &Terminal, hits: bool)
     let exit = match outcome {
         Outcome::Complete => Exit::Complete,
         Outcome::Incomplete => Exit::Incomplete,
+        Outcome::Mismatch => Exit::Difference,
         Outcome::Failed => Exit::Failed,
         Outcome::Interrupted => Exit::Interrupted,
     };
@@ -147,7 +148,16 @@ fn tell(plan: &ScanPlan, summary: &ScanSummary, terminal: &Terminal, hits: bool)
         Outcome::Failed => terminal.error(&format!(
             "the sums do not hold; {out}/summary.txt says FAILED and why; do not rely on this report"
         )),
+        Outcome::Mismatch => terminal.error(
+            "an image is not the one that was acquired: its digest is another one; see summary.txt",
+        ),
         Outcome::Complete | Outcome::Incomplete => {}
+    }
+    if built.not_examined > 0 {
+        terminal.say(&format!(
+            "volumes not or not wholly examined, and problems of volumes: {}; see volumes.csv and exceptions.csv",
+            built.not_examined
+        ));
     }
     if !built.seal.is_empty() {
         terminal.say(&format!("report {out}: read summary.txt first"));

@@ -53,6 +53,14 @@ impl Terminal {
         let _ = writeln!(std::io::stderr(), "{label}: {text}");
     }
 
+    /// A line of what was asked for, to standard output.
+    ///
+    /// # Errors
+    /// Where standard output cannot be written.
+    pub(super) fn line(&self, line: &str) -> std::io::Result<()> {
+        writeln!(std::io::stdout().lock(), "{line}")
+    }
+
     /// An event for a program: one JSON object a line.
     ///
     /// # Errors

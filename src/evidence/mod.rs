@@ -17,5 +17,9 @@
 pub mod container;
 pub mod filesystem;
 pub mod folder;
+pub mod image;
 pub mod partition;
 pub mod recognise;
+mod source;
+
+pub use source::{Action, EvidenceSource, Located, VolumeRow, Walked};

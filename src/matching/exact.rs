@@ -14,6 +14,7 @@ struct Place {
 }
 
 /// Every entry of every set, found by any digest it carries.
+#[derive(Default)]
 pub struct Index {
     sets: Vec<ReferenceSet>,
     tables: [Vec<(Digest, Place)>; Algorithm::ALL.len()],

@@ -8,6 +8,7 @@
 //! sealing event, manifest, signature, and only then is the journal removed.
 
 use crate::digest::{Algorithm, Digest};
+use crate::evidence::{Located, Walked};
 use crate::item::OrderKey;
 use crate::output::OutputDir;
 use crate::report::newest::{self, Newest};
@@ -43,6 +44,8 @@ pub struct Handover<'a> {
     pub custody: Custody,
     /// What the walker counted.
     pub seen: Seen,
+    /// What each walk gave beside its objects, in the order of the evidence.
+    pub walked: Vec<Walked>,
     /// When the run started, for its duration.
     pub clock: Instant,
     /// Bytes that all sorts together may hold; 64 MiB is plenty for any number of records.
@@ -67,6 +70,9 @@ pub struct Built {
     pub near: u64,
     /// Pictures that were not looked at because of a limit of time, memory or size.
     pub pictures_not_read: u64,
+    /// Volumes of which something was not examined, and what is wrong with volumes and media as a
+    /// whole.
+    pub not_examined: u64,
     /// Files of the report and their digests; none where the report is not complete.
     pub manifest: Manifest,
 }
@@ -82,9 +88,9 @@ pub fn build(
     handover: Handover<'_>,
     sign: Option<SignatureHook<'_>>,
 ) -> Result<Built, ReportError> {
-    let Handover { out, mut journal, run, mut custody, seen, clock, memory } = handover;
+    let Handover { out, mut journal, run, mut custody, seen, walked, clock, memory } = handover;
     journal.sync()?;
-    let written = Written::tables(out, &journal, run, memory, true)?;
+    let written = Written::tables(out, &journal, run, &walked, memory, true)?;
     written.end(run, seen, clock);
     run.state = if run.failure.is_empty() { RunState::Complete } else { RunState::Failed };
 
@@ -116,7 +122,7 @@ pub fn build(
 /// # Errors
 /// [`ReportError::Output`].
 pub fn clean(out: &OutputDir) -> Result<(), ReportError> {
-    for table in [schema::FILES, schema::MATCHES, schema::EXCEPTIONS] {
+    for table in [schema::VOLUMES, schema::FILES, schema::MATCHES, schema::EXCEPTIONS] {
         let incomplete = tables::incomplete(table);
         // A kill leaves a file under its temporary name.
         out.remove(&format!(".{incomplete}.tmp"))?;
@@ -145,9 +151,9 @@ pub fn retract(out: &OutputDir) -> Result<(), ReportError> {
 /// # Errors
 /// [`ReportError`]; the journal is still there.
 pub fn build_interrupted(handover: Handover<'_>) -> Result<Built, ReportError> {
-    let Handover { out, mut journal, run, mut custody, seen, clock, memory } = handover;
+    let Handover { out, mut journal, run, mut custody, seen, walked, clock, memory } = handover;
     journal.sync()?;
-    let written = Written::tables(out, &journal, run, memory, false)?;
+    let written = Written::tables(out, &journal, run, &walked, memory, false)?;
     written.end(run, seen, clock);
     run.failure.clear();
     run.state = RunState::Interrupted;
@@ -175,6 +181,7 @@ impl Written {
         out: &OutputDir,
         journal: &Journal,
         run: &RunManifest,
+        walked: &[Walked],
         memory: usize,
         complete: bool,
     ) -> Result<Self, ReportError> {
@@ -184,7 +191,12 @@ impl Written {
         let (mut pass, mut records) = (Newest::of(&places)?, Placed::open(out)?);
         let mut copies = copies.rows()?;
         let mut copy = next_copy(&mut copies)?;
-        while let Some((_, place, _)) = pass.next()? {
+        let mut located = located(walked).into_iter().peekable();
+        while let Some((key, place, _)) = pass.next()? {
+            // What is wrong with a volume stands before its objects.
+            while let Some(problem) = located.next_if(|one| one.key.as_bytes() <= key) {
+                tables.located(problem)?;
+            }
             let record = Record::decode(records.record(place)?)?;
             let record_no = tables.files.next_number();
             let first = copy.filter(|(of, _)| *of == record_no).map(|(_, first)| first);
@@ -193,7 +205,14 @@ impl Written {
             }
             tables.write(record_no, first, &record)?;
         }
-        tables.commit(out, complete)
+        located.try_for_each(|problem| tables.located(problem))?;
+        for (number, walked) in (1..).zip(walked) {
+            for row in &walked.volumes {
+                tables::volumes(&mut tables.volumes, number, row)?;
+                tables.tally.add_volume(row);
+            }
+        }
+        tables.commit()
     }
 
     /// Fills in the end of the run and whether its sums hold.
@@ -203,9 +222,13 @@ impl Written {
         run.duration_ms = u64::try_from(clock.elapsed().as_millis()).ok();
         run.rows = self.rows;
         run.balance = Some(balance);
+        run.not_examined = self.tally.volumes_incomplete + self.tally.located;
         if !balance.holds {
             let (seen, rows) = (balance.seen, self.rows.files);
             run.failure = format!("the balance does not hold: {seen} objects seen, {rows} rows");
+        } else if self.tally.volumes_unbalanced > 0 {
+            let volumes = self.tally.volumes_unbalanced;
+            run.failure = format!("the bytes of {volumes} volumes do not sum to their lengths");
         } else if self.orphans > 0 {
             run.failure = format!("{} objects lie in one that has no row", self.orphans);
         }
@@ -221,14 +244,16 @@ impl Written {
             alerts: of(Disposition::Alert),
             near: of(Disposition::Near),
             pictures_not_read: self.tally.pictures_not_read(),
+            not_examined: run.not_examined,
             manifest,
         }
     }
 }
 
-/// The three tables that have rows, being written in one pass, and what is counted meanwhile.
+/// The tables being written in one pass, and what is counted meanwhile.
 struct Tables<'a> {
     run: &'a RunManifest,
+    volumes: TableWriter<'a>,
     files: TableWriter<'a>,
     matches: TableWriter<'a>,
     exceptions: TableWriter<'a>,
@@ -248,6 +273,7 @@ impl<'a> Tables<'a> {
     ) -> Result<Self, ReportError> {
         Ok(Self {
             run,
+            volumes: TableWriter::begin(out, schema::VOLUMES, complete)?,
             files: TableWriter::begin(out, schema::FILES, complete)?,
             matches: TableWriter::begin(out, schema::MATCHES, complete)?,
             exceptions: TableWriter::begin(out, schema::EXCEPTIONS, complete)?,
@@ -282,8 +308,14 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
+    /// Writes the row of a problem that belongs to no object.
+    fn located(&mut self, located: &Located) -> Result<(), ReportError> {
+        self.tally.located += 1;
+        tables::exception(&mut self.exceptions, None, &located.path, &located.problem)
+    }
+
     /// Gives the tables their names.
-    fn commit(mut self, out: &OutputDir, complete: bool) -> Result<Written, ReportError> {
+    fn commit(mut self) -> Result<Written, ReportError> {
         let grouped = self.grouped.finish()?;
         let (mut pass, mut before, mut number) = (grouped.rows()?, Vec::new(), 0);
         while let Some((digest, groups)) = pass.next()? {
@@ -298,17 +330,21 @@ impl<'a> Tables<'a> {
             files: self.files.rows(),
             matches: self.matches.rows(),
             exceptions: self.exceptions.rows(),
-            ..Rows::default()
+            volumes: self.volumes.rows(),
         };
         let mut files = Vec::new();
-        if complete {
-            files.push(TableWriter::begin(out, schema::VOLUMES, true)?.commit()?);
-        }
-        for table in [self.files, self.matches, self.exceptions] {
+        for table in [self.volumes, self.files, self.matches, self.exceptions] {
             files.push(table.commit()?);
         }
         Ok(Written { files, rows, tally: self.tally, orphans: self.orphans })
     }
+}
+
+/// Every problem that belongs to no object, in the order of keys.
+fn located(walked: &[Walked]) -> Vec<&Located> {
+    let mut all: Vec<_> = walked.iter().flat_map(|one| &one.problems).collect();
+    all.sort_by(|a, b| a.key.cmp(&b.key));
+    all
 }
 
 /// The places of the journal's records by order key, each with the digest that copies are told by.

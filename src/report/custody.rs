@@ -22,6 +22,8 @@ words! {
         EvidenceOpened = "evidence_opened",
         /// The examiner accepted that access times may change, with the statement in `detail`.
         AlterationAccepted = "alteration_accepted",
+        /// The digests of an image were compared, or it is said why not.
+        ImageVerified = "image_verified",
         /// An evidence item was read to its end and closed.
         EvidenceClosed = "evidence_closed",
         /// The run was stopped before its end.

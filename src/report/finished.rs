@@ -26,6 +26,7 @@ pub fn finished(
         alerts: 0,
         near: 0,
         pictures_not_read: 0,
+        not_examined: run.not_examined,
         manifest: Manifest::default(),
     };
     count(out, &mut built)?;

@@ -17,6 +17,7 @@ mod manifest;
 mod newest;
 mod placed;
 mod record;
+mod row;
 mod run;
 pub mod schema;
 pub mod sign;
@@ -34,6 +35,7 @@ pub use finished::finished;
 pub use journal::{Frame, Journal, JournalReader, Known, KnownRecords, Resumed, Suspect};
 pub use manifest::Manifest;
 pub use record::{PictureFacts, Record};
+pub use row::{cells_of, row_of};
 pub use run::{
     Balance, Case, Host, Rows, RunManifest, RunState, SetRecord, Source, SourceVerdict, Tool, now,
 };
@@ -48,14 +50,17 @@ pub enum ReportError {
     /// A file could not be written or read.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// A row could not be put into CSV.
-    #[error("cannot write a row of {file}")]
+    /// A row of a report could not be read.
+    #[error("{file} has a row that is no CSV")]
     Row {
         /// The table's file.
         file: &'static str,
-        /// What the writer said.
+        /// What the reader said.
         source: csv::Error,
     },
+    /// A finished report could not be read.
+    #[error("cannot read files.csv of the report")]
+    ReadReport(#[source] std::io::Error),
     /// A record could not be put into bytes.
     #[error("cannot encode a record of the journal")]
     Encode(#[source] postcard::Error),

@@ -75,6 +75,10 @@ pub struct RunManifest {
     pub sets: Vec<SetRecord>,
     /// The sums.
     pub balance: Option<Balance>,
+    /// Volumes of which something was not examined, and what is wrong with volumes and media as a
+    /// whole.
+    #[serde(default)]
+    pub not_examined: u64,
     /// Rows of each table.
     pub rows: Rows,
     /// Each time the run was resumed, in universal time.
@@ -229,6 +233,7 @@ impl RunManifest {
             sources: Vec::new(),
             sets: Vec::new(),
             balance: None,
+            not_examined: 0,
             rows: Rows::default(),
             resumed: Vec::new(),
         }

@@ -4,11 +4,12 @@
 //! what was found, what was not looked at, and how anyone can check the report. The fixed
 //! sentences stand in every summary.
 
+use crate::evidence::filesystem::ByteClasses;
 use crate::item::{Status, escape};
 use crate::matching::{Disposition, MatchKind};
 use crate::problem::Code;
 use crate::report::tally::{Count, Group, Tally};
-use crate::report::{RunManifest, RunState, schema};
+use crate::report::{RunManifest, RunState, SourceVerdict, schema};
 use std::collections::BTreeMap;
 
 /// Columns of a line.
@@ -30,8 +31,8 @@ const MEANING: [&str; 4] = [
 
 /// What this version does not look into.
 const NOT_SUPPORTED: [&str; 4] = [
-    "disk images, partitions and file systems read by this program itself",
-    "deleted files, slack and unallocated space: not carved",
+    "slack and unallocated space: not carved",
+    "file systems and containers that volumes.csv lists as not_examined",
     "contents of archives, documents, mail and other containers",
     "single pictures of videos",
 ];
@@ -51,6 +52,10 @@ pub(super) fn render(run: &RunManifest, tally: &Tally) -> String {
 }
 
 fn head(page: &mut Page, run: &RunManifest) {
+    for source in run.sources.iter().filter(|one| one.verdict == SourceVerdict::Mismatch) {
+        let id = &source.evidence_id;
+        page.line(0, &format!("IMAGE DIGEST MISMATCH: {id} is not the image that was acquired."));
+    }
     page.line(0, &format!("{} {}: summary of a report", run.tool.name, run.tool.version));
     if run.state == RunState::Failed {
         page.line(0, &format!("FAILED: {}", run.failure));
@@ -199,6 +204,26 @@ fn balance(page: &mut Page, run: &RunManifest, tally: &Tally) {
         page.line(0, "What lies below those folders is in no count of this page.");
     }
     page.pair(0, "bytes hashed", &tally.bytes_hashed.to_string());
+    if tally.volumes.is_empty() {
+        return;
+    }
+    for (action, count) in &tally.volumes {
+        page.pair(0, &format!("volumes: {action}"), &count.to_string());
+    }
+    let ByteClasses { metadata, allocated, slack, unallocated, unread, unexamined } = tally.bytes;
+    for (class, bytes) in [
+        ("structures of file systems", metadata),
+        ("content of existing objects", allocated),
+        ("slack: not carved", slack),
+        ("unallocated: not carved", unallocated),
+        ("not readable", unread),
+        ("not examined", unexamined),
+    ] {
+        page.pair(0, &format!("bytes, {class}"), &bytes.to_string());
+    }
+    let held = if tally.volumes_unbalanced == 0 { "yes" } else { "NO: FAILED" };
+    page.pair(0, "the bytes of every volume sum to its length", held);
+    page.pair(0, "problems of volumes and media", &tally.located.to_string());
 }
 
 fn not_examined(page: &mut Page, run: &RunManifest, tally: &Tally) {

@@ -1,5 +1,7 @@
 //! What the summary counts, gathered while the rows are written, in bounded memory.
 
+use crate::evidence::filesystem::ByteClasses;
+use crate::evidence::{Action, VolumeRow};
 use crate::item::{AllocStatus, ObjectKind, Status};
 use crate::matching::{Disposition, Finding, MatchKind};
 use crate::perceptual::PdqQuality;
@@ -69,6 +71,16 @@ pub(super) struct Tally {
     /// Pictures too flat to be compared.
     pub(super) pictures_flat: u64,
     pub(super) weak: u64,
+    /// Volumes by what was done with them.
+    pub(super) volumes: BTreeMap<Action, u64>,
+    /// Volumes of which nothing, or not everything, was examined.
+    pub(super) volumes_incomplete: u64,
+    /// Volumes whose bytes do not sum to their length.
+    pub(super) volumes_unbalanced: u64,
+    /// Bytes of all volumes by class.
+    pub(super) bytes: ByteClasses,
+    /// Problems that belong to no object.
+    pub(super) located: u64,
     numbers: BTreeMap<Group, u32>,
     counts: Vec<Count>,
 }
@@ -127,6 +139,24 @@ impl Tally {
         let mut exact = record.findings.iter().filter(|f| f.kind == MatchKind::Exact).peekable();
         self.weak += u64::from(exact.peek().is_some() && exact.all(|finding| finding.weak));
         numbers
+    }
+
+    /// Counts a volume or gap.
+    pub(super) fn add_volume(&mut self, row: &VolumeRow) {
+        *self.volumes.entry(row.action).or_default() += 1;
+        self.volumes_incomplete += u64::from(row.is_incomplete());
+        self.volumes_unbalanced += u64::from(!row.is_balanced());
+        let (sum, bytes) = (&mut self.bytes, &row.bytes);
+        for (sum, class) in [
+            (&mut sum.metadata, bytes.metadata),
+            (&mut sum.allocated, bytes.allocated),
+            (&mut sum.slack, bytes.slack),
+            (&mut sum.unallocated, bytes.unallocated),
+            (&mut sum.unread, bytes.unread),
+            (&mut sum.unexamined, bytes.unexamined),
+        ] {
+            *sum = sum.saturating_add(class);
+        }
     }
 
     /// Counts a digest once in each group, however often it comes; `digest` numbers it from 1.

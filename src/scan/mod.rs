@@ -5,16 +5,21 @@
 //! the evidence. Pure computation goes to a rayon pool, which no stage ever blocks in.
 
 mod content;
+mod evidence;
+mod image;
 mod links;
 mod object;
 mod picture;
 mod pipeline;
 mod plan;
 mod record;
+mod replay;
 mod resume;
 mod run;
 
-pub use plan::{ScanPlan, SourcePlan};
+pub use evidence::{Access, open};
+pub use plan::{ScanPlan, SourcePlan, VerifyImage};
+pub use replay::{Changed, NOT_OF_THE_OBJECT, Replayed, compare, replay};
 pub use run::{Follow, Outcome, ScanError, ScanSummary, run};
 
 use std::sync::atomic::AtomicU64;
@@ -28,6 +33,8 @@ pub struct Counters {
     pub objects: AtomicU64,
     /// Bytes read.
     pub bytes: AtomicU64,
+    /// Bytes of the image whose digest is being computed.
+    pub image_bytes: AtomicU64,
     /// Objects equal to an alert entry.
     pub alerts: AtomicU64,
     /// Objects partial, unread or skipped.

@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::content::BUFFER_BYTES;
 use super::object::{Shared, Worker, failed};
 use super::resume::{Checked, Earlier, Job, Join, Settled};
-use crate::evidence::folder::{Folder, WalkSummary};
+use crate::evidence::{EvidenceSource, Walked};
 use crate::item::Item;
 use crate::matching::Disposition;
 use crate::report::{InProgress, Record, ReportError};
@@ -28,7 +28,7 @@ const RECORDS: usize = 1_024;
 
 /// What a pipeline runs on.
 pub(super) struct Pipeline<'a> {
-    pub(super) roots: &'a [Folder],
+    pub(super) roots: &'a [Box<dyn EvidenceSource>],
     pub(super) threads: usize,
     pub(super) shared: &'a Shared<'a>,
     /// What an earlier attempt left behind.
@@ -47,10 +47,14 @@ pub(super) enum Done {
     Alone,
 }
 
-/// What a walk gave beside its items.
+/// Objects of an image that are put into the order of their bytes on the medium before they are
+/// read. Each holds its extents, so that more would cost memory and gain little.
+const WINDOW: usize = 512;
+
+/// What the walks gave beside their items.
 #[derive(Default)]
-struct Walked {
-    summaries: Vec<WalkSummary>,
+struct Walks {
+    ended: Vec<Walked>,
     /// Objects to be examined alone.
     suspects: Vec<Job>,
     error: Option<ReportError>,
@@ -66,7 +70,7 @@ impl Pipeline<'_> {
     pub(super) fn run<E: Send + From<ReportError>>(
         &self,
         write: &mut dyn FnMut(Done) -> Result<(), E>,
-    ) -> Result<Vec<WalkSummary>, E> {
+    ) -> Result<Vec<Walked>, E> {
         let (items_in, items) = bounded::<Job>(ITEMS);
         let (records_in, records) = bounded::<Done>(RECORDS);
         let walked = std::thread::scope(|scope| {
@@ -92,7 +96,7 @@ impl Pipeline<'_> {
             return Err(error.into());
         }
         self.alone(walked.suspects, write)?;
-        Ok(walked.summaries)
+        Ok(walked.ended)
     }
 
     fn cancel(&self) {
@@ -106,30 +110,31 @@ impl Pipeline<'_> {
     /// True, and everybody stops, where the evidence of this number cannot be reached any more.
     fn is_lost(&self, evidence: u32) -> bool {
         let index = usize::try_from(evidence).unwrap_or(0).checked_sub(1);
-        let lost = index.and_then(|index| self.roots.get(index)).is_some_and(Folder::is_lost);
+        let lost = index.and_then(|index| self.roots.get(index)).is_some_and(|root| root.is_lost());
         if lost {
             self.cancel();
         }
         lost
     }
 
-    fn walk(&self, items: &Sender<Job>) -> Walked {
-        let mut walked = Walked::default();
-        if let Err(error) = self.walk_into(items, &mut walked) {
+    fn walk(&self, items: &Sender<Job>) -> Walks {
+        let mut walks = Walks::default();
+        if let Err(error) = self.walk_into(items, &mut walks) {
             self.cancel();
-            walked.error = Some(error);
+            walks.error = Some(error);
         }
-        walked
+        walks
     }
 
-    fn walk_into(&self, items: &Sender<Job>, walked: &mut Walked) -> Result<(), ReportError> {
+    fn walk_into(&self, items: &Sender<Job>, walks: &mut Walks) -> Result<(), ReportError> {
         let mut join = Join::new(self.earlier)?;
         for (number, root) in (1..).zip(self.roots) {
             if self.is_cancelled() {
                 break;
             }
             let mut failed = None;
-            let suspects = &mut walked.suspects;
+            let suspects = &mut walks.suspects;
+            let mut window = Window { items, jobs: Vec::new() };
             let mut emit = |item: Item| {
                 self.shared.counters.seen.fetch_add(1, Ordering::Relaxed);
                 if self.is_lost(number) {
@@ -137,10 +142,7 @@ impl Pipeline<'_> {
                 }
                 match join.job(number, item) {
                     Ok(job) if job.is_suspect() => suspects.push(job),
-                    Ok(job) => match items.send(job) {
-                        Ok(()) => {}
-                        Err(_) => return ControlFlow::Break(()),
-                    },
+                    Ok(job) => return window.send(job),
                     Err(error) => {
                         failed = Some(error);
                         return ControlFlow::Break(());
@@ -148,10 +150,11 @@ impl Pipeline<'_> {
                 }
                 ControlFlow::Continue(())
             };
-            walked.summaries.push(root.walk(number, self.shared.cancel, &mut emit));
+            walks.ended.push(root.walk(number, self.shared.cancel, &mut emit));
             if let Some(error) = failed {
                 return Err(error);
             }
+            let _nobody_listens_any_more = window.flush();
         }
         Ok(())
     }
@@ -227,5 +230,35 @@ impl Pipeline<'_> {
         add(&counters.objects, true);
         add(&counters.alerts, record.disposition == Disposition::Alert);
         add(&counters.exceptions, !record.is_lasting());
+    }
+}
+
+/// Jobs on their way to the workers, those of an image in the order of their bytes on the medium.
+struct Window<'a> {
+    items: &'a Sender<Job>,
+    jobs: Vec<Job>,
+}
+
+impl Window<'_> {
+    fn send(&mut self, job: Job) -> ControlFlow<()> {
+        if job.item.found.place().is_none() {
+            return self.pass_on(job);
+        }
+        self.jobs.push(job);
+        if self.jobs.len() < WINDOW { ControlFlow::Continue(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> ControlFlow<()> {
+        let mut jobs = std::mem::take(&mut self.jobs);
+        jobs.sort_by_key(|job| job.item.found.place());
+        jobs.into_iter().try_for_each(|job| self.pass_on(job))
+    }
+
+    /// Breaks where nobody takes jobs any more.
+    fn pass_on(&self, job: Job) -> ControlFlow<()> {
+        match self.items.send(job) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
     }
 }

@@ -3,10 +3,12 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use crate::digest::Selection;
+use crate::digest::{Algorithm, Digest, Selection};
+use crate::evidence::filesystem;
 use crate::hashset::ListOptions;
 use crate::matching::NearOptions;
 use crate::output::Faults;
+use crate::problem::words;
 use crate::report::{Case, Host, Tool};
 use crate::sys::Kernel;
 use crate::worker;
@@ -14,7 +16,7 @@ use crate::worker;
 /// One evidence item and what the examiner says of it.
 #[derive(Debug, Clone)]
 pub struct SourcePlan {
-    /// The folder.
+    /// The folder or image.
     pub path: PathBuf,
     /// Its exhibit reference.
     pub exhibit: Option<String>,
@@ -22,6 +24,22 @@ pub struct SourcePlan {
     pub write_blocker: Option<String>,
     /// The offset of the seized device's clock, as noted.
     pub device_clock_offset: Option<String>,
+    /// The digest that the image is known to have.
+    pub image_hash: Option<(Algorithm, Digest)>,
+    /// The list of sectors that the image's maker could not read.
+    pub bad_map: Option<PathBuf>,
+}
+
+words! {
+    /// When the digest of an image is computed and compared.
+    VerifyImage {
+        /// Before its objects are read.
+        Before = "before",
+        /// While they are read.
+        Alongside = "alongside",
+        /// Not at all.
+        Off = "off",
+    }
 }
 
 /// A complete plan of one run. The machine has been looked at; nothing is left open.
@@ -51,6 +69,11 @@ pub struct ScanPlan {
     pub accept_alteration: Option<String>,
     /// Whether targets of symbolic links are read on writable mounts.
     pub read_links: bool,
+    /// When the digests of images are computed; `None` is [`VerifyImage::Alongside`] for those that
+    /// a digest was stored in or supplied for, and not at all for others.
+    pub verify_image: Option<VerifyImage>,
+    /// How file systems are read.
+    pub filesystem: filesystem::Options,
     /// Secret key that signs the manifest.
     pub sign: Option<PathBuf>,
     /// The arguments as typed, for the record.

@@ -4,16 +4,20 @@ use std::path::Path;
 
 use super::content::BUFFER_BYTES;
 use super::picture::LARGEST_PICTURE;
-use super::{ScanPlan, SourcePlan};
+use super::{ScanPlan, SourcePlan, VerifyImage};
 use crate::digest::{Algorithm, Digest, Hasher, Selection};
-use crate::evidence::folder::Folder;
+use crate::evidence::EvidenceSource;
 use crate::item::escape;
 use crate::matching::{Index, NearAlgorithm, NearOptions};
 use crate::media::Limits;
 use crate::report::{RunManifest, SetRecord, Source, SourceVerdict};
 
 /// The record of a run that is about to begin.
-pub(super) fn manifest(plan: &ScanPlan, index: &Index, folders: &[Folder]) -> RunManifest {
+pub(super) fn manifest(
+    plan: &ScanPlan,
+    index: &Index,
+    evidence: &[Box<dyn EvidenceSource>],
+) -> RunManifest {
     let mut run = RunManifest::new(plan.tool.clone(), plan.case.clone(), plan.host.clone());
     run.arguments.clone_from(&plan.arguments);
     let algorithm = plan.lists.iter().find_map(|list| list.algorithm);
@@ -23,6 +27,8 @@ pub(super) fn manifest(plan: &ScanPlan, index: &Index, folders: &[Folder]) -> Ru
         ("digests", plan.digests.to_string()),
         ("threads", plan.threads.to_string()),
         ("read_links", plan.read_links.to_string()),
+        ("name_codepage", codepage(plan)),
+        ("verify_image", plan.verify_image.map_or("", VerifyImage::as_str).to_owned()),
     ];
     run.settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
     let pictures = Limits::default();
@@ -37,9 +43,8 @@ pub(super) fn manifest(plan: &ScanPlan, index: &Index, folders: &[Folder]) -> Ru
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     run.thresholds = plan.near.iter().flat_map(thresholds).collect();
-    let sources = (1_u32..).zip(&plan.sources).zip(folders);
-    run.sources =
-        sources.map(|((n, source), folder)| self::source(plan, n, source, folder)).collect();
+    let sources = (1_u32..).zip(&plan.sources).zip(evidence);
+    run.sources = sources.map(|((n, source), one)| self::source(plan, n, source, &**one)).collect();
     let sets = index.sets().iter().enumerate();
     run.sets = sets
         .map(|(n, set)| SetRecord {
@@ -49,6 +54,11 @@ pub(super) fn manifest(plan: &ScanPlan, index: &Index, folders: &[Folder]) -> Ru
         })
         .collect();
     run
+}
+
+/// The code page of short names, where one was stated.
+fn codepage(plan: &ScanPlan) -> String {
+    plan.filesystem.codepage.map(|page| format!("cp{}", page.number())).unwrap_or_default()
 }
 
 /// The largest distance reported as near, by algorithm.
@@ -63,19 +73,20 @@ fn thresholds(near: &NearOptions) -> Vec<(String, u32)> {
     all.into_iter().filter_map(|(name, bits)| Some((name.as_str().to_owned(), bits?))).collect()
 }
 
-fn source(plan: &ScanPlan, number: u32, source: &SourcePlan, folder: &Folder) -> Source {
-    let facts = [
-        ("fs_type", folder.fs_type().to_owned()),
-        ("mounted_read_only", folder.is_read_only().to_string()),
-        ("access", folder.access().to_string()),
-    ];
+fn source(
+    plan: &ScanPlan,
+    number: u32,
+    source: &SourcePlan,
+    evidence: &dyn EvidenceSource,
+) -> Source {
+    let access = ("access".to_owned(), evidence.access().to_string());
     Source {
         evidence_id: format!("E{number}"),
         exhibit_ref: source.exhibit.clone().unwrap_or_default(),
         path: shown(&source.path),
-        format: "folder".to_owned(),
-        identity: folder.identity(),
-        facts: facts.map(|(name, value)| (name.to_owned(), value)).into(),
+        format: evidence.format(),
+        identity: evidence.identity(),
+        facts: evidence.facts().into_iter().chain([access]).collect(),
         write_blocker: source.write_blocker.clone().unwrap_or_default(),
         device_clock_offset: source.device_clock_offset.clone().unwrap_or_default(),
         image_digests: std::collections::BTreeMap::new(),
@@ -86,18 +97,27 @@ fn source(plan: &ScanPlan, number: u32, source: &SourcePlan, folder: &Folder) ->
 
 /// Everything that decides what the tables hold, as one text: two runs may be joined where it is
 /// equal.
-pub(super) fn identity(plan: &ScanPlan, run: &RunManifest, folders: &[Folder]) -> String {
+pub(super) fn identity(
+    plan: &ScanPlan,
+    run: &RunManifest,
+    evidence: &[Box<dyn EvidenceSource>],
+) -> String {
     let mut lines = vec![
         format!("schema {}", run.schema),
         format!("tool {} {}", run.tool.version, run.tool.commit),
         format!("digests {}", plan.digests),
         format!("near {:?}", run.thresholds),
         format!("read_links {}", plan.read_links),
+        format!("name_codepage {}", codepage(plan)),
     ];
-    for (source, folder) in run.sources.iter().zip(folders) {
+    for (source, evidence) in run.sources.iter().zip(evidence) {
         let Source { evidence_id, path, identity, exhibit_ref, .. } = source;
-        let place = folder.place();
+        let place = evidence.place();
         lines.push(format!("source {evidence_id} {path} {identity} {place} {exhibit_ref}"));
+        if let Some(image) = evidence.image() {
+            let bad = format!("{:?}", image.facts().bad_sectors.as_slice());
+            lines.push(format!("bad_sectors {evidence_id} {}", sha256(bad.as_bytes())));
+        }
     }
     for set in &run.sets {
         lines.push(format!("set {} {} {}", set.info.kind, set.info.name, set.info.sha256));

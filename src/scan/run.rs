@@ -7,19 +7,22 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::image::{self, ImageCheck};
 use super::links::Links;
 use super::object::Shared;
 use super::pipeline::{Done, Pipeline};
 use super::resume::{Checked, Earlier};
-use super::{Counters, ScanPlan, picture, record};
+use super::{Counters, ScanPlan, evidence, picture, record};
 use crate::digest::Selection;
-use crate::evidence::folder::{Folder, FolderError, Options, WalkSummary, output_inside};
+use crate::evidence::folder::FolderError;
+use crate::evidence::image::ImageError;
+use crate::evidence::{EvidenceSource, Walked};
 use crate::hashset::{self, SetError};
 use crate::matching::{Index, NearIndex};
 use crate::output::{OutputDir, OutputError};
 use crate::report::{
     self, Actor, Built, Custody, Event, Handover, InProgress, Journal, JournalReader, Record,
-    ReportError, Resumed, RunManifest, RunState, Seen, SignatureHook, schema,
+    ReportError, Resumed, RunManifest, RunState, Seen, SignatureHook, SourceVerdict, schema,
 };
 use crate::worker::{Pool, WorkerError};
 
@@ -56,6 +59,9 @@ pub enum ScanError {
     /// The evidence cannot be read as it must be.
     #[error(transparent)]
     Evidence(#[from] FolderError),
+    /// An image cannot be read as it must be.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// The report would be written into the evidence.
     #[error("the report folder {out} lies inside the evidence {evidence}: choose another place")]
     OutputInside {
@@ -63,6 +69,14 @@ pub enum ScanError {
         out: String,
         /// The evidence.
         evidence: String,
+    },
+    /// Two sources share objects.
+    #[error("{first} and {second} are the same evidence, or one lies in the other: name it once")]
+    SameEvidence {
+        /// The source named first.
+        first: String,
+        /// The source named after it.
+        second: String,
     },
     /// The report folder cannot be taken for a new run.
     #[error(transparent)]
@@ -111,8 +125,10 @@ impl ScanError {
 pub enum Outcome {
     /// Everything was read.
     Complete,
-    /// Something is partial, unread or skipped.
+    /// Something is partial, unread or skipped, or a volume was not examined.
     Incomplete,
+    /// An image is not the one that was acquired: its digest is another one.
+    Mismatch,
     /// The sums do not hold; the report says so.
     Failed,
     /// It was stopped; there is a journal and no final report.
@@ -164,7 +180,7 @@ pub fn run(
     let index = load_sets(plan)?;
     let near = near_index(plan, &index)?;
     comparable(plan, &index)?;
-    let folders = check_evidence(plan)?;
+    let evidence = evidence::open_all(plan)?;
     let pool = Pool::start(plan.workers.clone())?;
     let out = match earlier {
         Some(out) => out,
@@ -172,8 +188,8 @@ pub fn run(
             OutputDir::create(&plan.out, plan.output_faults.clone()).map_err(ScanError::Folder)?
         }
     };
-    let mut begun = Begun::new(plan, &index, &folders, &out, &pool)?;
-    let (seen, stopped) = begun.scan(plan, &index, near.as_ref(), &folders, &pool, follow)?;
+    let mut begun = Begun::new(plan, &index, &evidence, &out, &pool)?;
+    let scanned = begun.scan(plan, &index, near.as_ref(), &evidence, &pool, follow)?;
     let not_decoded = pool.counts().not_started;
     pool.stop();
     if not_decoded > 0 {
@@ -181,11 +197,13 @@ pub fn run(
     }
     let Begun { mut run, custody, journal, .. } = begun;
     let memory = SORT_MEMORY;
-    let handover = Handover { out: &out, journal, run: &mut run, custody, seen, clock, memory };
+    let Scanned { seen, walked, stopped } = scanned;
+    let handover =
+        Handover { out: &out, journal, run: &mut run, custody, seen, walked, clock, memory };
     let built =
         if stopped { report::build_interrupted(handover)? } else { report::build(handover, sign)? };
     let outcome = outcome(stopped, &run, &built);
-    let lost = folders.iter().find_map(Folder::lost);
+    let lost = evidence.iter().find_map(|source| source.lost());
     ended(Some(out), ScanSummary { outcome, built, lost, was_finished: false })
 }
 
@@ -205,7 +223,11 @@ fn outcome(stopped: bool, run: &RunManifest, built: &Built) -> Outcome {
         Outcome::Interrupted
     } else if run.state == RunState::Failed {
         Outcome::Failed
-    } else if balance.partial + balance.unread + balance.skipped + built.pictures_not_read > 0 {
+    } else if run.sources.iter().any(|source| source.verdict == SourceVerdict::Mismatch) {
+        Outcome::Mismatch
+    } else if balance.partial + balance.unread + balance.skipped + built.pictures_not_read > 0
+        || built.not_examined > 0
+    {
         Outcome::Incomplete
     } else {
         Outcome::Complete
@@ -242,22 +264,13 @@ fn comparable(plan: &ScanPlan, index: &Index) -> Result<(), ScanError> {
     Ok(())
 }
 
-/// Decides for every source whether it may be read; opens none.
-fn check_evidence(plan: &ScanPlan) -> Result<Vec<Folder>, ScanError> {
-    let mut folders = Vec::new();
-    for source in &plan.sources {
-        let options = Options {
-            accept_alteration: plan.accept_alteration.is_some(),
-            read_links: plan.read_links,
-            kernel: plan.kernel.clone(),
-        };
-        folders.push(Folder::check(&source.path, options)?);
-        if output_inside(&source.path, &plan.out)? {
-            let (out, evidence) = (record::shown(&plan.out), record::shown(&source.path));
-            return Err(ScanError::OutputInside { out, evidence });
-        }
-    }
-    Ok(folders)
+/// What reading the evidence gave beside the records.
+struct Scanned {
+    seen: Seen,
+    /// Of each evidence item.
+    walked: Vec<Walked>,
+    /// It was stopped before its end.
+    stopped: bool,
 }
 
 /// A run whose folder exists.
@@ -275,13 +288,13 @@ impl<'a> Begun<'a> {
     fn new(
         plan: &ScanPlan,
         index: &Index,
-        folders: &[Folder],
+        evidence: &[Box<dyn EvidenceSource>],
         out: &'a OutputDir,
         pool: &Pool,
     ) -> Result<Self, ScanError> {
-        let mut run = record::manifest(plan, index, folders);
+        let mut run = record::manifest(plan, index, evidence);
         run.tool.sandbox = pool.sandbox();
-        let identity = record::identity(plan, &run, folders);
+        let identity = record::identity(plan, &run, evidence);
         let unborn = plan.resume && JournalReader::is_unborn(out)?;
         if unborn && !out.holds_only(&BEFORE_JOURNAL).map_err(ScanError::Folder)? {
             return Err(ScanError::Folder(OutputError::NotEmpty { path: plan.out.clone() }));
@@ -326,11 +339,11 @@ impl<'a> Begun<'a> {
         plan: &ScanPlan,
         index: &Index,
         near: Option<&NearIndex<'_>>,
-        folders: &[Folder],
+        evidence: &[Box<dyn EvidenceSource>],
         pool: &Pool,
         follow: Follow<'_>,
-    ) -> Result<(Seen, bool), ScanError> {
-        self.open_events(plan, folders)?;
+    ) -> Result<Scanned, ScanError> {
+        self.open_events(plan, evidence)?;
         let Follow { counters, cancel, record: tell } = follow;
         let shared = Shared {
             index,
@@ -344,7 +357,7 @@ impl<'a> Begun<'a> {
         };
         let checked = Checked::default();
         let pipeline = Pipeline {
-            roots: folders,
+            roots: evidence,
             threads: plan.threads.get(),
             shared: &shared,
             earlier: self.earlier.as_ref(),
@@ -352,21 +365,44 @@ impl<'a> Begun<'a> {
             in_progress: &self.in_progress,
         };
         let mut writer = Writer { journal: &mut self.journal, synced: Instant::now(), tell };
-        let ran = pipeline.run(&mut |done| writer.write(done));
+        let (checks, ran) = image::beside(plan, evidence, counters, cancel, || {
+            pipeline.run(&mut |done| writer.write(done))
+        });
         if ran.is_err() {
             // The first error is the one to tell; what can still be kept is kept.
             let _told_already = self.journal.sync();
         }
-        let summaries = ran?;
+        let mut walked = ran?;
         self.in_progress.clear();
         self.check_event(&checked, counters)?;
-        self.close_events(folders, &summaries)?;
+        self.image_events(checks, &mut walked)?;
+        self.close_events(evidence, &walked)?;
         let seen = Seen {
-            objects: summaries.iter().map(|summary| summary.seen).sum(),
-            directories: summaries.iter().map(|summary| summary.directories).sum(),
+            objects: walked.iter().map(|one| one.seen).sum(),
+            directories: walked.iter().map(|one| one.directories).sum(),
         };
-        let whole = summaries.len() == folders.len() && !summaries.iter().any(|s| s.stopped);
-        Ok((seen, !whole || cancel.load(Ordering::Relaxed)))
+        let whole = walked.len() == evidence.len() && !walked.iter().any(|one| one.stopped);
+        let stopped = !whole || cancel.load(Ordering::Relaxed);
+        Ok(Scanned { seen, walked, stopped })
+    }
+
+    /// Puts into the record what comparing the images' digests gave.
+    fn image_events(
+        &mut self,
+        checks: Vec<Option<ImageCheck>>,
+        walked: &mut [Walked],
+    ) -> Result<(), ScanError> {
+        for ((number, check), walked) in (1..).zip(checks).zip(walked) {
+            let Some(check) = check else { continue };
+            let at = usize::try_from(number).unwrap_or(0).saturating_sub(1);
+            let Some(source) = self.run.sources.get_mut(at) else { continue };
+            source.image_digests.extend(check.digests.clone());
+            source.verdict = check.verdict;
+            let detail = check.told();
+            self.custody.event(Event::ImageVerified, &source.evidence_id, &detail, "", "")?;
+            walked.problems.splice(0..0, check.located(number));
+        }
+        Ok(())
     }
 
     /// Says what became of the earlier records.
@@ -383,13 +419,17 @@ impl<'a> Begun<'a> {
         Ok(())
     }
 
-    fn open_events(&mut self, plan: &ScanPlan, folders: &[Folder]) -> Result<(), ScanError> {
-        for (source, folder) in self.run.sources.iter().zip(folders) {
+    fn open_events(
+        &mut self,
+        plan: &ScanPlan,
+        evidence: &[Box<dyn EvidenceSource>],
+    ) -> Result<(), ScanError> {
+        for (source, evidence) in self.run.sources.iter().zip(evidence) {
             let id = &source.evidence_id;
             if let Some(text) = &plan.accept_alteration {
                 self.custody.event(Event::AlterationAccepted, id, text, "", "")?;
             }
-            let detail = format!("{}; {}", source.path, folder.access());
+            let detail = format!("{}; {}", source.path, evidence.access());
             self.custody.event(Event::EvidenceOpened, id, &detail, "", "")?;
         }
         Ok(())
@@ -397,16 +437,14 @@ impl<'a> Begun<'a> {
 
     fn close_events(
         &mut self,
-        folders: &[Folder],
-        summaries: &[WalkSummary],
+        evidence: &[Box<dyn EvidenceSource>],
+        walked: &[Walked],
     ) -> Result<(), ScanError> {
-        for ((source, folder), summary) in self.run.sources.iter().zip(folders).zip(summaries) {
-            let opened = folder.opened();
-            let detail = format!(
-                "objects={};folders={};opened_noatime={};opened_plain={};links_read={}",
-                summary.seen, summary.directories, opened.noatime, opened.plain, opened.links
-            );
-            let (event, detail) = match folder.lost() {
+        for ((source, evidence), walked) in self.run.sources.iter().zip(evidence).zip(walked) {
+            let (objects, folders) = (walked.seen, walked.directories);
+            let opened = evidence.opened();
+            let detail = format!("objects={objects};folders={folders};{opened}");
+            let (event, detail) = match evidence.lost() {
                 Some(why) => (Event::EvidenceLost, format!("{why}; {detail}")),
                 None => (Event::EvidenceClosed, detail),
             };

@@ -32,6 +32,13 @@ pub struct Device {
     pub serial: String,
 }
 
+impl Device {
+    /// True where the machine lists it, as long as it is plugged in.
+    pub fn is_listed(&self) -> bool {
+        Path::new("/sys/dev/block").join(&self.number).exists()
+    }
+}
+
 impl Kernel {
     /// Opens the image file or block device that the operator named; a link there is followed.
     ///

@@ -9,6 +9,7 @@ mod container;
 mod digest;
 mod folder;
 mod hashset;
+mod image;
 mod layers;
 mod media;
 mod mounts;

@@ -249,6 +249,7 @@ fn report(folder: &Path, records: &[Record], options: Options) -> Result<Built, 
         run: &mut run,
         custody,
         seen: Seen { objects, directories: 2 },
+        walked: Vec::new(),
         clock,
         memory: options.memory,
     };
@@ -444,6 +445,7 @@ fn a_stopped_run_keeps_its_journal_and_has_no_seal() {
             "journal",
             "matches.incomplete.csv",
             "run.json",
+            "volumes.incomplete.csv",
         ]
     );
     assert_eq!(rows(&folder, "custody.csv").last().unwrap()["event"], "run_interrupted");
@@ -469,7 +471,16 @@ fn a_stopped_run_goes_on_to_the_same_tables() {
     let (mut run, objects) = (manifest(), u64::try_from(records.len()).unwrap());
     let seen = Seen { objects, directories: 2 };
     let (run, clock) = (&mut run, Instant::now());
-    let handover = Handover { out: &out, journal, run, custody, seen, clock, memory: 4096 };
+    let handover = Handover {
+        out: &out,
+        journal,
+        run,
+        custody,
+        seen,
+        walked: Vec::new(),
+        clock,
+        memory: 4096,
+    };
     let seal = build(handover, None).unwrap().seal;
     out.release().unwrap();
     assert_eq!(oracle(&twice, "").1, seal);

@@ -29,7 +29,7 @@ use crate::digest::Digests;
 use crate::evidence::folder::Access;
 use crate::item::{Timestamp, escape};
 use crate::problem::{Code, Problem, Stage, words};
-use crate::sys::{Device, FileKind, Kernel, OpenedAs, Stat, symbol};
+use crate::sys::{Device, Errno, FileKind, Kernel, OpenedAs, Stat, symbol};
 
 pub use digest::{Computed, ImageDigest, Verdict, compare, compute};
 pub use error::ContainerError;
@@ -211,6 +211,31 @@ impl Container {
             format!("device {device} inode {inode} size {size} modified {modified}")
         };
         self.facts.segments.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Why a file of the image, or its device, is not there any more; `None` where all are.
+    pub fn gone(&self) -> Option<String> {
+        if let Some(device) = &self.facts.device
+            && !device.is_listed()
+        {
+            return Some(format!("device {}: {}", device.number, symbol(Errno::NODEV)));
+        }
+        let told = |file: &Arc<ImageFile>| {
+            let error = match file.stat_now() {
+                Ok(_) if file.is_unplugged() => Errno::NODEV,
+                Ok(_) => return None,
+                Err(error) => error,
+            };
+            Some(format!("{}: {}", shown(file.path()), symbol(error)))
+        };
+        self.files.iter().find_map(told)
+    }
+
+    /// Lets time pass, as the way to the kernel does it.
+    pub fn wait(&self, time: std::time::Duration) {
+        if let Some(file) = self.files.first() {
+            file.wait(time);
+        }
     }
 
     /// What changed in the image's files since they were opened; asked when reading has ended.

@@ -71,6 +71,17 @@ impl ImageFile {
         self.kernel.stat_file(&self.file)
     }
 
+    /// True where the machine does not list the device any more that the file is on.
+    pub(super) fn is_unplugged(&self) -> bool {
+        let device = self.stat.device;
+        !sys::is_anonymous(device) && !sys::device_is_listed(device)
+    }
+
+    /// Lets time pass, as the way to the kernel does it.
+    pub(super) fn wait(&self, time: std::time::Duration) {
+        self.kernel.wait(time);
+    }
+
     /// Reads a piece as far as it goes; fewer bytes than asked only before an error or the end.
     fn piece(&self, at: u64, buf: &mut [u8]) -> (usize, Option<Errno>) {
         let mut done = 0_usize;

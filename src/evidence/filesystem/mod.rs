@@ -20,6 +20,13 @@ use std::sync::atomic::AtomicBool;
 use crate::item::{Extent, ItemMeta, ObjectPath, Status};
 use crate::problem::Problem;
 
+/// How file systems are read, where they do not say it themselves.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Code page of short names on FAT; code page 437 where none is stated.
+    pub codepage: Option<fat::CodePage>,
+}
+
 /// What a file system says of itself. Empty = it says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FilesystemFacts {

@@ -14,6 +14,10 @@ use crate::problem::{Code, Problem, Stage};
 /// Bytes that are passed over where an error does not say how many are concerned.
 const SECTOR: u64 = 512;
 
+/// Bytes on end that a drive does not give before the rest of the object is given up: each costs a
+/// dying drive seconds.
+const HOPELESS: u64 = 2 << 20;
+
 /// The bytes of an object in a volume.
 pub struct ExtentStream {
     volume: Arc<dyn ReadAt>,
@@ -82,6 +86,14 @@ impl ExtentStream {
         self.at = self.at.saturating_add(bytes);
     }
 
+    /// Takes all that is left into the hole.
+    fn give_up(&mut self) {
+        while let Some((run, done)) = self.current() {
+            let left = run.len.saturating_sub(done);
+            self.advance(left);
+        }
+    }
+
     /// The hole so far as a problem.
     fn told(&mut self) -> Option<Problem> {
         let Hole { start, code, detail } = self.hole.take()?;
@@ -114,8 +126,11 @@ impl Stream for ExtentStream {
                         break;
                     }
                     let start = self.at;
-                    self.hole.get_or_insert(Hole { start, code, detail });
+                    let start = self.hole.get_or_insert(Hole { start, code, detail }).start;
                     self.advance(bytes.max(1));
+                    if code == Code::IoError && self.at.saturating_sub(start) >= HOPELESS {
+                        self.give_up();
+                    }
                 }
             }
         }
@@ -236,6 +251,26 @@ mod tests {
             let places: Vec<_> = problems.iter().map(|p| (p.offset, p.length)).collect();
             assert_eq!(places, [(Some(256), Some(1024)), (Some(2048), Some(512))], "{step}");
         }
+    }
+
+    #[test]
+    fn a_drive_that_gives_nothing_is_given_up() {
+        struct Dead;
+        impl ReadAt for Dead {
+            fn len(&self) -> u64 {
+                u64::MAX
+            }
+            fn read_at(&self, at: u64, _: &mut [u8]) -> io::Result<usize> {
+                assert!(at < 2 * HOPELESS, "read on");
+                let range = at..at + SECTOR;
+                let detail = "EIO".to_owned();
+                Err(Unreadable { range, code: Code::IoError, detail }.into_error())
+            }
+        }
+        let mut stream = ExtentStream::new(Arc::new(Dead), vec![Extent::disk(0, 1 << 40)]);
+        let problem = stream.fill(&mut [0; 4096]).unwrap_err();
+        assert_eq!((problem.offset, problem.length), (Some(0), Some(1 << 40)));
+        assert_eq!(stream.fill(&mut [0; 4096]), Ok(0));
     }
 
     #[test]

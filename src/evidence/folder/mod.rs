@@ -19,6 +19,7 @@ mod loss;
 mod object;
 mod output;
 mod place;
+mod source;
 mod stream;
 mod walk;
 

@@ -22,7 +22,12 @@ pub(in crate::report) fn files(
     place: Place,
     record: &Record,
 ) -> Result<(), ReportError> {
-    let cells = &mut table.cells;
+    file_cells(&mut table.cells, place, record);
+    table.end_row()
+}
+
+/// The cells of one record.
+pub(in crate::report) fn file_cells(cells: &mut Cells, place: Place, record: &Record) {
     cells.number(place.record_no);
     cells.some(place.parent_record_no);
     cells.some(Some(format_args!("E{}", record.evidence)));
@@ -46,7 +51,6 @@ pub(in crate::report) fn files(
     cells.word(record.disposition.as_str());
     cells.some(Some(record.findings.len()));
     cells.some(place.first_copy);
-    table.end_row()
 }
 
 /// object_kind to size_bytes.

@@ -6,11 +6,13 @@
 mod exceptions;
 mod files;
 mod matches;
+mod volumes;
 
-pub(super) use exceptions::exceptions;
-pub(super) use files::{Place, files};
+pub(super) use exceptions::{exception, exceptions};
+pub(super) use files::{Place, file_cells, files};
 pub use matches::Conflict;
 pub(super) use matches::matches;
+pub(super) use volumes::volumes;
 
 use crate::digest::{Algorithm, Digest, Hasher, Selection};
 use crate::item::escape;
@@ -111,6 +113,11 @@ impl Cells {
         out.push(b'\n');
         self.row.clear();
         self.filled = 0;
+    }
+
+    /// The text of the row so far.
+    pub(super) fn row(&self) -> &[u8] {
+        &self.row
     }
 
     fn shown(&mut self, value: impl std::fmt::Display) {

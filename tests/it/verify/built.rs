@@ -100,7 +100,16 @@ fn built(folder: &Path, records: u64, index: &Index, key: Option<&SigningKey>) -
     let seen = Seen { objects: records, directories: 1 };
     let clock = std::time::Instant::now();
     let run = &mut run;
-    let handover = Handover { out: &out, journal, run, custody, seen, clock, memory: 1 << 24 };
+    let handover = Handover {
+        out: &out,
+        journal,
+        run,
+        custody,
+        seen,
+        walked: Vec::new(),
+        clock,
+        memory: 1 << 24,
+    };
     let sign = |manifest: &[u8]| {
         let mut text = Vec::new();
         let signed = key.map(|key| key.sign(manifest, &mut text));

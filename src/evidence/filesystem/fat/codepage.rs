@@ -63,6 +63,15 @@ impl CodePage {
     }
 }
 
+/// Code page 437, that of the first IBM PC, which systems assume where none is stated.
+impl Default for CodePage {
+    fn default() -> Self {
+        use oem_cp::code_table::DECODING_TABLE_CP437;
+        static TABLE: TableType = TableType::Complete(&DECODING_TABLE_CP437);
+        Self { number: 437, table: &TABLE }
+    }
+}
+
 impl std::fmt::Debug for CodePage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "cp{}", self.number)

@@ -198,8 +198,8 @@ mod tests {
         let mut bytes = [0; 32];
         bytes[..11].copy_from_slice(name);
         bytes[12] = lower;
-        match super::super::entry::Slot::read(&bytes, false).unwrap() {
-            super::super::entry::Slot::Short(short) => short,
+        match crate::evidence::filesystem::fat::entry::Slot::read(&bytes, false).unwrap() {
+            crate::evidence::filesystem::fat::entry::Slot::Short(short) => short,
             other => panic!("{other:?}"),
         }
     }
@@ -207,7 +207,7 @@ mod tests {
     /// The pieces of a long name, in the order in which they stand before their entry.
     fn pieces(name: &str, of: &[u8; 11], deleted: bool) -> Pieces {
         let mut units: Vec<u16> = name.encode_utf16().collect();
-        if units.len() % 13 != 0 {
+        if !units.len().is_multiple_of(13) {
             units.push(0);
             units.resize(units.len().next_multiple_of(13), 0xFFFF);
         }

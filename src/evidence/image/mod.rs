@@ -1,0 +1,233 @@
+//! A disk image or block device as evidence: its container, its volumes, their objects.
+//!
+//! Opening reads the structures of the container and nothing of the medium; [`EvidenceSource::walk`]
+//! reads the partition table and lists one volume after the other. Bytes that the container does
+//! not vouch for make the objects that own them partial, never wrong.
+
+mod loss;
+mod open;
+mod walk;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+pub use super::container::ContainerError as ImageError;
+use super::container::{self, Computed, Container, Facts, ImageDigest, OpenOptions, Verdict};
+use super::filesystem;
+use super::folder::Access;
+use super::{EvidenceSource, Located, Walked};
+use crate::bytes::ReadAt;
+use crate::digest::{Algorithm, Digests, Selection};
+use crate::item::{Item, ObjectPath, OrderKey, escape};
+use crate::problem::Problem;
+use crate::sys::{Kernel, OpenedAs};
+
+/// How an image is read.
+#[derive(Debug, Clone, Default)]
+pub struct ImageOptions {
+    /// Somebody consented, with a stated reason, to changed access times and mounted devices.
+    pub accept_alteration: bool,
+    /// A list of sectors that the maker of the image could not read.
+    pub bad_map: Option<PathBuf>,
+    /// How file systems are read.
+    pub filesystem: filesystem::Options,
+    /// The way to the kernel; tests put a seam in.
+    pub kernel: Kernel,
+}
+
+/// An image that may be read as evidence.
+pub struct Image {
+    container: Arc<Container>,
+    media: Arc<loss::Watched>,
+    options: filesystem::Options,
+}
+
+/// What comparing the digests of an image gave.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// Digests computed of the whole medium; none where not every byte was read.
+    pub computed: Digests,
+    /// What comparing them gave.
+    pub verdict: Verdict,
+    /// Why it is no match; empty where it is.
+    pub why: String,
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.container.fmt(f)
+    }
+}
+
+impl Image {
+    /// Opens an image or block device; reads the structures of its container.
+    ///
+    /// # Errors
+    /// As [`Container::open`]: nothing was altered.
+    pub fn open(path: &Path, options: &ImageOptions) -> Result<Self, ImageError> {
+        let container = Container::open(
+            path,
+            &OpenOptions {
+                accept_alteration: options.accept_alteration,
+                bad_map: options.bad_map.clone(),
+                kernel: options.kernel.clone(),
+            },
+        )?;
+        let container = Arc::new(container);
+        let media = Arc::new(loss::Watched::new(&container));
+        Ok(Self { container, media, options: options.filesystem.clone() })
+    }
+
+    /// What its container says of itself.
+    pub fn facts(&self) -> &Facts {
+        self.container.facts()
+    }
+
+    /// Bytes of the medium.
+    pub fn len(&self) -> u64 {
+        self.media.len()
+    }
+
+    /// True for a medium without a byte.
+    pub fn is_empty(&self) -> bool {
+        self.media.is_empty()
+    }
+
+    /// Digests that the image states of itself and those that were supplied.
+    pub fn expected(&self, supplied: Option<ImageDigest>) -> Vec<ImageDigest> {
+        let stored = |algorithm: &Algorithm| {
+            let digest = self.facts().stored.get(*algorithm)?;
+            Some(ImageDigest { algorithm: *algorithm, digest })
+        };
+        Algorithm::ALL.iter().filter_map(stored).chain(supplied).collect()
+    }
+
+    /// Reads the whole medium as the image keeps it and compares its digests.
+    ///
+    /// - `expected`: from [`Image::expected`]; MD5 and SHA-1 are computed beside theirs.
+    /// - `progress`: bytes done so far.
+    pub fn verify(
+        &self,
+        expected: &[ImageDigest],
+        cancel: &AtomicBool,
+        progress: &AtomicU64,
+    ) -> Verified {
+        let always = Selection::only(Algorithm::Md5).with(Algorithm::Sha1);
+        let selection =
+            expected.iter().fold(always, |all, one: &ImageDigest| all.with(one.algorithm));
+        let computed = container::compute(&*self.container.stored(), selection, cancel, progress);
+        let (verdict, why) = container::compare(&computed, expected);
+        let computed = match computed {
+            Computed::Whole(digests) => digests,
+            Computed::Incomplete(..) | Computed::Stopped => Digests::default(),
+        };
+        Verified { computed, verdict, why }
+    }
+
+    /// What changed in the image's files since they were opened.
+    pub fn changes(&self) -> Vec<Problem> {
+        self.container.changes()
+    }
+}
+
+impl EvidenceSource for Image {
+    fn walk(
+        &self,
+        number: u32,
+        cancel: &AtomicBool,
+        emit: &mut dyn FnMut(Item) -> ControlFlow<()>,
+    ) -> Walked {
+        let media: Arc<dyn ReadAt> = Arc::<loss::Watched>::clone(&self.media);
+        let walk = walk::Walk {
+            media: &media,
+            sector_size: u32::try_from(self.facts().sector_size).unwrap_or(512),
+            options: &self.options,
+            number,
+            cancel,
+            emit,
+        };
+        let mut walked = walk.run();
+        let path = ObjectPath::evidence(number).text();
+        let key = OrderKey::evidence(number);
+        let located = |problem: &Problem| Located {
+            key: key.clone(),
+            path: path.clone(),
+            problem: problem.clone(),
+        };
+        walked.problems.splice(0..0, self.container.problems().iter().map(located));
+        walked
+    }
+
+    fn image(&self) -> Option<&Image> {
+        Some(self)
+    }
+
+    fn format(&self) -> String {
+        self.facts().format.to_string()
+    }
+
+    fn identity(&self) -> String {
+        let facts = self.facts();
+        let device = facts.device.as_ref().map(|device| {
+            let (model, serial) = (&device.model, &device.serial);
+            escape::cell(format!(" model {model} serial {serial}").as_bytes())
+        });
+        let stored = Algorithm::ALL.iter().filter_map(|algorithm| {
+            facts.stored.get(*algorithm).map(|digest| format!(" {algorithm}:{digest}"))
+        });
+        let stored: String = stored.collect();
+        format!("{} {} bytes{}{stored}", facts.format, facts.media_size, device.unwrap_or_default())
+    }
+
+    fn place(&self) -> String {
+        self.container.identity().replace('\n', "; ")
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        let facts = Self::facts(self);
+        let mut all = vec![
+            ("media_bytes".to_owned(), facts.media_size.to_string()),
+            ("sector_size".to_owned(), facts.sector_size.to_string()),
+            ("segments".to_owned(), facts.segments.len().to_string()),
+            ("acquisition_error_bytes".to_owned(), facts.acquisition_errors.bytes().to_string()),
+            ("bad_sector_bytes".to_owned(), facts.bad_sectors.bytes().to_string()),
+        ];
+        let texts = |prefix: &'static str, from: &std::collections::BTreeMap<String, String>| {
+            let name =
+                |(name, value): (&String, &String)| (format!("{prefix}{name}"), value.clone());
+            from.iter().map(name).collect::<Vec<_>>()
+        };
+        all.extend(texts("container_", &facts.details));
+        all.extend(texts("header_", &facts.header));
+        if let Some(device) = &facts.device {
+            let read_only = device.read_only.map(|flag| flag.to_string());
+            all.extend([
+                ("device_model".to_owned(), device.model.clone()),
+                ("device_serial".to_owned(), device.serial.clone()),
+                ("kernel_read_only".to_owned(), read_only.unwrap_or_default()),
+            ]);
+        }
+        all
+    }
+
+    fn access(&self) -> Access {
+        Self::facts(self).access.unwrap_or(Access::Accepted)
+    }
+
+    fn is_lost(&self) -> bool {
+        self.media.lost().is_some()
+    }
+
+    fn lost(&self) -> Option<String> {
+        self.media.lost().cloned()
+    }
+
+    fn opened(&self) -> String {
+        let segments = &Self::facts(self).segments;
+        let plain = segments.iter().filter(|one| one.opened_as == OpenedAs::Plain).count();
+        let noatime = segments.len().saturating_sub(plain);
+        format!("opened_noatime={noatime};opened_plain={plain}")
+    }
+}

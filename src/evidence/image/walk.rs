@@ -1,0 +1,229 @@
+//! From the bytes of a medium to items: partition table, file systems, objects.
+//!
+//! Each volume is parsed and listed under a guard: a defect of a reader costs its volume, which is
+//! then said, and not the run. An object's metadata is complete when it is listed; only its bytes
+//! are read later, by whoever examines it.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::open::{Opened, open};
+
+use crate::bytes::{ReadAt, Section};
+use crate::evidence::filesystem::Options;
+use crate::evidence::filesystem::{
+    ByteClasses, ExtentStream, FileSystem, Listing, Node, NodeContent,
+};
+use crate::evidence::partition::{self, Part, Role};
+use crate::evidence::{Action, Located, VolumeRow, Walked};
+use crate::item::{Contents, Examined, Extent, Found, Item, ItemMeta, ObjectPath, OrderKey, Place};
+use crate::problem::{Code, Problem, Stage};
+
+/// A medium on its way to items.
+pub(super) struct Walk<'a> {
+    pub(super) media: &'a Arc<dyn ReadAt>,
+    pub(super) sector_size: u32,
+    pub(super) options: &'a Options,
+    pub(super) number: u32,
+    pub(super) cancel: &'a AtomicBool,
+    pub(super) emit: &'a mut dyn FnMut(Item) -> ControlFlow<()>,
+}
+
+impl Walk<'_> {
+    /// Gives every object of every volume, in order.
+    pub(super) fn run(mut self) -> Walked {
+        let layout = partition::read(&**self.media, self.sector_size);
+        let mut walked = Walked::default();
+        let key = OrderKey::evidence(self.number);
+        let path = ObjectPath::evidence(self.number);
+        let located = |problem| Located { key: key.clone(), path: path.text(), problem };
+        walked.problems.extend(layout.problems.into_iter().map(located));
+        for (ordinal, part) in (0..).zip(&layout.parts) {
+            if walked.stopped {
+                break;
+            }
+            let table = (layout.scheme.as_str(), layout.sector_size);
+            self.volume(ordinal, part, table, &mut walked);
+        }
+        walked
+    }
+
+    fn volume(&mut self, ordinal: u64, part: &Part, table: (&str, u32), walked: &mut Walked) {
+        let key = OrderKey::evidence(self.number).child(ordinal);
+        let path = ObjectPath::evidence(self.number).given_inside(&part.name);
+        let mut row = blank(part, table);
+        let mut problems = Vec::new();
+        if part.role == Role::Volume {
+            let before = walked.seen;
+            let volume: Arc<dyn ReadAt> =
+                Arc::new(Section::new(Arc::clone(self.media), part.start, part.len));
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                self.examine(&volume, part, &key, &path, &mut row, walked)
+            }));
+            problems = done.unwrap_or_else(|_| {
+                row.action = Action::NotExamined;
+                row.reason = Some(Code::InternalError);
+                let detail = "the program failed on this volume; report the defect";
+                vec![Problem::new(Code::InternalError, Stage::Filesystem, detail)]
+            });
+            row.objects_found = walked.seen.saturating_sub(before);
+        }
+        let located = |problem| Located { key: key.clone(), path: path.text(), problem };
+        walked.problems.extend(problems.into_iter().map(located));
+        walked.volumes.push(row);
+    }
+
+    /// Lists a volume's objects; returns what is wrong with it as a whole.
+    fn examine(
+        &mut self,
+        volume: &Arc<dyn ReadAt>,
+        part: &Part,
+        key: &OrderKey,
+        path: &ObjectPath,
+        row: &mut VolumeRow,
+        walked: &mut Walked,
+    ) -> Vec<Problem> {
+        let system = match open(volume, part, self.options) {
+            Opened::System(system) => system,
+            Opened::Nothing { fs_type, encryption, problem } => {
+                row.action = Action::NotExamined;
+                row.reason = Some(problem.code);
+                row.bytes.unexamined = row.length;
+                (row.fs_type, row.encryption) = (fs_type, encryption);
+                return vec![problem];
+            }
+        };
+        describe(row, &*system);
+        let mut ordinal = 0_u64;
+        let (emit, cancel) = (&mut *self.emit, self.cancel);
+        let mut give = |node: Node| {
+            let key = key.child(ordinal);
+            ordinal = ordinal.saturating_add(1);
+            walked.seen = walked.seen.saturating_add(1);
+            emit(item(node, key, volume, part, &system.facts().fs_type))
+        };
+        let Listing { directories, existing, bytes, mut problems, stopped } =
+            system.list(path, cancel, &mut give);
+        walked.directories = walked.directories.saturating_add(directories);
+        walked.stopped |= stopped;
+        row.bytes = bytes;
+        if stopped {
+            return problems;
+        }
+        problems.extend(contradictions(row, existing));
+        problems
+    }
+}
+
+/// What the file system counts and the reader did not find.
+fn contradictions(row: &VolumeRow, existing: u64) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(count) = row.fs_object_count.filter(|count| *count != existing) {
+        let detail = format!("the file system counts {count} objects, {existing} were found");
+        problems.push(Problem::new(Code::CountMismatch, Stage::Filesystem, detail));
+    }
+    if !row.is_balanced() {
+        let (sum, length) = (row.bytes.total(), row.length);
+        let detail = format!("the classes of its bytes sum to {sum}, it has {length}");
+        problems.push(Problem::new(Code::InternalError, Stage::Filesystem, detail));
+    }
+    problems
+}
+
+fn blank(part: &Part, (scheme, sector_size): (&str, u32)) -> VolumeRow {
+    let mut bytes = ByteClasses::default();
+    let action = if part.role == Role::Volume {
+        Action::Examined
+    } else {
+        // The tables themselves are the only structures outside volumes.
+        bytes.metadata = part.table_bytes.min(part.len);
+        bytes.unallocated = part.len.saturating_sub(bytes.metadata);
+        Action::Gap
+    };
+    VolumeRow {
+        volume: part.name.clone(),
+        start: part.start,
+        length: part.len,
+        sector_size,
+        scheme: scheme.to_owned(),
+        type_id: part.type_id.clone(),
+        fs_type: String::new(),
+        label: part.label.clone(),
+        serial: String::new(),
+        cluster_size: None,
+        encryption: String::new(),
+        bytes,
+        fs_object_count: None,
+        objects_found: 0,
+        action,
+        reason: None,
+    }
+}
+
+fn describe(row: &mut VolumeRow, system: &dyn FileSystem) {
+    let facts = system.facts();
+    row.fs_type.clone_from(&facts.fs_type);
+    row.serial.clone_from(&facts.serial);
+    row.cluster_size = Some(facts.cluster_size);
+    row.fs_object_count = facts.object_count;
+    if !facts.label.is_empty() {
+        row.label.clone_from(&facts.label);
+    }
+}
+
+fn item(node: Node, key: OrderKey, volume: &Arc<dyn ReadAt>, part: &Part, fs_type: &str) -> Item {
+    let Node { path, mut meta, content, problems } = node;
+    meta.volume.clone_from(&part.name);
+    fs_type.clone_into(&mut meta.fs_type);
+    if let NodeContent::Extents(extents) = &content {
+        let mut on_disk = extents.iter().filter_map(|extent| match extent.place {
+            Place::Disk(at) => Some(at),
+            _ => None,
+        });
+        meta.disk_offset = on_disk.next().map(|at| part.start.saturating_add(at));
+        let more = u64::from(meta.disk_offset.is_some());
+        let count = u64::try_from(on_disk.count()).unwrap_or(u64::MAX);
+        meta.extent_count = Some(count.saturating_add(more));
+    }
+    let volume = Arc::clone(volume);
+    Item { path, key, found: Box::new(Listed { volume, meta, content, problems }) }
+}
+
+/// An object of a volume, of which everything but its bytes is known.
+struct Listed {
+    volume: Arc<dyn ReadAt>,
+    meta: ItemMeta,
+    content: NodeContent,
+    problems: Vec<Problem>,
+}
+
+impl Found for Listed {
+    fn examine(self: Box<Self>) -> Examined {
+        let Self { volume, meta, content, problems } = *self;
+        let contents = match content {
+            NodeContent::Extents(extents) => {
+                Contents::Stream(Box::new(ExtentStream::new(volume, extents)))
+            }
+            NodeContent::Nothing { status, problem } => Contents::Nothing { status, problem },
+        };
+        Examined { meta, contents, problems }
+    }
+
+    /// The image is the same, or the run is not taken up: equal metadata is the same object.
+    fn unchanged(&self, meta: &ItemMeta) -> bool {
+        self.meta == *meta
+    }
+
+    fn place(&self) -> Option<u64> {
+        self.meta.disk_offset
+    }
+
+    fn extents(&self) -> &[Extent] {
+        match &self.content {
+            NodeContent::Extents(extents) => extents,
+            NodeContent::Nothing { .. } => &[],
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The digests of images beside the scan: one reader an image, and what its verdict means.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
+use super::{Counters, ScanPlan, VerifyImage};
+use crate::digest::Algorithm;
+use crate::evidence::container::{ImageDigest, Verdict};
+use crate::evidence::image::{Image, Verified};
+use crate::evidence::{EvidenceSource, Located};
+use crate::item::{ObjectPath, OrderKey};
+use crate::problem::{Code, Problem, Stage};
+use crate::report::SourceVerdict;
+
+/// What comparing the digests of one image gave, for the record.
+pub(super) struct ImageCheck {
+    /// Stored, supplied and computed digests by name.
+    pub(super) digests: BTreeMap<String, String>,
+    pub(super) verdict: SourceVerdict,
+    /// Why it is no match; empty where it is.
+    why: String,
+    /// What changed in the image's files meanwhile.
+    changes: Vec<Problem>,
+}
+
+impl ImageCheck {
+    /// The detail of the custody event.
+    pub(super) fn told(&self) -> String {
+        let digests = self.digests.iter().map(|(name, digest)| format!(";{name}={digest}"));
+        let why = if self.why.is_empty() { String::new() } else { format!(";why={}", self.why) };
+        format!("verdict={}{why}{}", self.verdict, digests.collect::<String>())
+    }
+
+    /// The problems of the image as a whole.
+    pub(super) fn located(self, number: u32) -> Vec<Located> {
+        let mut problems = self.changes;
+        if self.verdict == SourceVerdict::Mismatch {
+            problems.insert(0, Problem::new(Code::ImageDigestMismatch, Stage::Container, self.why));
+        }
+        let (key, path) = (OrderKey::evidence(number), ObjectPath::evidence(number).text());
+        let located = |problem| Located { key: key.clone(), path: path.clone(), problem };
+        problems.into_iter().map(located).collect()
+    }
+}
+
+/// Runs `scan` while the digests of the images are computed on threads of their own, or after that
+/// where the plan says so. Gives what the images gave, `None` for folders, and what `scan` gave.
+pub(super) fn beside<T>(
+    plan: &ScanPlan,
+    evidence: &[Box<dyn EvidenceSource>],
+    counters: &Counters,
+    cancel: &AtomicBool,
+    scan: impl FnOnce() -> T,
+) -> (Vec<Option<ImageCheck>>, T) {
+    let check = |(source, supplied): (&dyn EvidenceSource, Option<ImageDigest>)| {
+        source.image().map(|image| check(plan, image, supplied, counters, cancel))
+    };
+    let supplied = plan.sources.iter().map(|source| {
+        source.image_hash.map(|(algorithm, digest)| ImageDigest { algorithm, digest })
+    });
+    let all: Vec<_> = evidence.iter().map(|one| &**one).zip(supplied).collect();
+    if plan.verify_image == Some(VerifyImage::Before) {
+        let checks = all.into_iter().map(check).collect();
+        return (checks, scan());
+    }
+    std::thread::scope(|scope| {
+        // One after the other: two images of one drive at once would make it seek.
+        let reader = scope.spawn(move || all.into_iter().map(check).collect::<Vec<_>>());
+        let scanned = scan();
+        let checks = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (checks, scanned)
+    })
+}
+
+fn check(
+    plan: &ScanPlan,
+    image: &Image,
+    supplied: Option<ImageDigest>,
+    counters: &Counters,
+    cancel: &AtomicBool,
+) -> ImageCheck {
+    let expected = image.expected(supplied);
+    let mut digests = BTreeMap::new();
+    for algorithm in Algorithm::ALL {
+        let stored = image.facts().stored.get(*algorithm);
+        digests.extend(stored.map(|digest| (format!("stored_{algorithm}"), digest.to_string())));
+    }
+    if let Some(ImageDigest { algorithm, digest }) = supplied {
+        digests.insert(format!("supplied_{algorithm}"), digest.to_string());
+    }
+    let wanted = match plan.verify_image {
+        None => !expected.is_empty(),
+        Some(when) => when != VerifyImage::Off,
+    };
+    let verified = if wanted {
+        image.verify(&expected, cancel, &counters.image_bytes)
+    } else {
+        let verdict =
+            if expected.is_empty() { Verdict::NoneSupplied } else { Verdict::NotVerified };
+        let why = "not asked for".to_owned();
+        Verified { computed: crate::digest::Digests::default(), verdict, why }
+    };
+    for algorithm in Algorithm::ALL {
+        let computed = verified.computed.get(*algorithm);
+        digests
+            .extend(computed.map(|digest| (format!("computed_{algorithm}"), digest.to_string())));
+    }
+    let verdict = match verified.verdict {
+        Verdict::Match => SourceVerdict::Match,
+        Verdict::Mismatch => SourceVerdict::Mismatch,
+        Verdict::NotVerified => SourceVerdict::NotVerified,
+        Verdict::NoneSupplied => SourceVerdict::NoneSupplied,
+    };
+    ImageCheck { digests, verdict, why: verified.why, changes: image.changes() }
+}
