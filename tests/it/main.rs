@@ -7,6 +7,7 @@ mod atime;
 mod cli;
 mod container;
 mod digest;
+mod fat;
 mod folder;
 mod hashset;
 mod image;

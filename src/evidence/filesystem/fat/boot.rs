@@ -139,9 +139,13 @@ impl Layout {
         let root_len = fields.root_bytes();
         let data_at = root_at.saturating_add(root_len);
         let (kind, clusters) = fields.clusters(&mut problems)?;
-        if data_at >= volume_len {
+        let Some(room @ 1..) = volume_len.checked_sub(data_at) else {
             return Err("its first cluster lies past the end of the volume".to_owned());
-        }
+        };
+        let cluster = fields.cluster_sectors.saturating_mul(fields.sector);
+        // What lies wholly past the end is no cluster: no loop is longer than the volume.
+        let there = room.div_ceil(cluster.max(1));
+        let clusters = u32::try_from(there).unwrap_or(u32::MAX).min(clusters);
         let stated = fields.sectors.saturating_mul(fields.sector);
         if stated > volume_len {
             let detail = format!("states {stated} bytes, the volume has {volume_len}");
@@ -170,7 +174,7 @@ impl Layout {
         };
         Ok(Self {
             kind,
-            cluster: fields.cluster_sectors.saturating_mul(fields.sector),
+            cluster,
             tables,
             active,
             mirrored,

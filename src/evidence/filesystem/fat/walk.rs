@@ -68,7 +68,8 @@ impl Walk<'_, '_, '_> {
     /// Goes through all folders. Stops where it is cancelled or the receiver wants no more.
     pub(super) fn run(&mut self, root: &ObjectPath) -> ControlFlow<()> {
         self.ground.begin_pass();
-        let folder = self.ground.root();
+        let mut folder = self.ground.root();
+        self.note_lost(&mut folder, false);
         self.take_chain_of_root();
         if let Some((code, why)) = &folder.incomplete
             && self.emit.is_some()
@@ -119,11 +120,7 @@ impl Walk<'_, '_, '_> {
     /// A folder to go on with; in the second pass it is counted.
     fn frame(&mut self, folder: Directory, path: ObjectPath, deleted: bool) -> Frame {
         if self.emit.is_some() {
-            let lost = folder.lost(self.ground.volume);
             self.listing.directories = self.listing.directories.saturating_add(1);
-            if lost > 0 {
-                self.lost_entries(&path, lost, deleted);
-            }
         }
         Frame {
             folder,
@@ -137,15 +134,22 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    /// Notes the bytes of a folder that cannot be read. Those of a deleted one lie in free clusters
-    /// and are counted there.
-    fn lost_entries(&mut self, path: &ObjectPath, lost: u64, deleted: bool) {
+    /// In the second pass, notes the bytes of a folder that cannot be read. Those of a deleted one
+    /// lie in free clusters and are counted there.
+    fn note_lost(&mut self, folder: &mut Directory, deleted: bool) {
+        let lost = match self.emit {
+            Some(_) => folder.lost(self.ground.volume),
+            None => return,
+        };
+        if lost == 0 {
+            return;
+        }
         if !deleted {
             let before = self.ground.unread_folders;
             self.ground.unread_folders = before.saturating_add(lost);
         }
-        let why = format!("{lost} bytes of folder {} cannot be read", path.text());
-        self.listing.problems.push(Problem::new(Code::SubtreeIncomplete, Stage::Enumerate, why));
+        let why = format!("{lost} of its bytes cannot be read");
+        folder.incomplete.get_or_insert((Code::SubtreeIncomplete, why));
     }
 
     /// The next entry of a folder that names an object.
@@ -248,6 +252,7 @@ impl Walk<'_, '_, '_> {
                 self.ground.claims.add(cluster);
             }
         }
+        self.note_lost(&mut folder, found.deleted);
         let path = match self.emit {
             Some(_) => path_of(frame, found),
             None => frame.path.clone(),
