@@ -1,5 +1,9 @@
 //! Containers of disk images: raw, split raw and EWF, whole and damaged.
 
+#[path = "container/ewf.rs"]
+mod ewf;
+#[path = "container/ewf_damage.rs"]
+mod ewf_damage;
 #[path = "container/raw.rs"]
 mod raw;
 

@@ -46,10 +46,8 @@ words! {
         Raw = "raw",
         /// Byte for byte, cut into segments.
         SplitRaw = "split raw",
-        /// Expert Witness Format, version 1: E01.
+        /// Expert Witness Format, version 1: E01, S01.
         Ewf = "ewf",
-        /// Expert Witness Format as SMART writes it: S01.
-        EwfSmart = "ewf smart",
     }
 }
 
