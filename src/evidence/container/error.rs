@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::shown;
-use crate::bytes::{ByteOffset, Truncated};
+use crate::bytes::ByteOffset;
 
 /// Why a path is not taken as a disk image.
 #[derive(Debug, thiserror::Error)]
@@ -144,9 +144,5 @@ impl ContainerError {
 
     pub(super) fn damaged(path: &Path, at: u64, detail: impl Into<String>) -> Self {
         Self::Damaged { path: shown(path), at: ByteOffset(at), detail: detail.into() }
-    }
-
-    pub(super) fn cut(path: &Path, cut: Truncated) -> Self {
-        Self::damaged(path, cut.at.0, format!("{} bytes are needed, fewer are there", cut.need))
     }
 }

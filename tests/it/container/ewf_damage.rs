@@ -126,7 +126,8 @@ fn every_prefix_is_an_error_or_a_problem() {
     }
 }
 
-fn adler(bytes: &[u8]) -> [u8; 4] {
+/// Adler-32 as RFC 1950 states it, as EWF stores it.
+pub(super) fn adler(bytes: &[u8]) -> [u8; 4] {
     let (mut a, mut b) = (1_u32, 0_u32);
     for byte in bytes {
         a = (a + u32::from(*byte)) % 65_521;

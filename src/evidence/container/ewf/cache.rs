@@ -5,9 +5,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Least recently used last out, in shards so that threads rarely meet.
+/// Entries in order of use, the newest first.
+type Shard<T> = Mutex<Vec<(u64, Arc<T>)>>;
+
+/// Least recently used first out, in shards so that threads rarely meet.
 pub(super) struct Cache<T: ?Sized> {
-    shards: Vec<Mutex<Vec<(u64, Arc<T>)>>>,
+    shards: Vec<Shard<T>>,
     each: usize,
 }
 
@@ -38,7 +41,7 @@ impl<T: ?Sized> Cache<T> {
         }
     }
 
-    fn shard(&self, key: u64) -> Option<&Mutex<Vec<(u64, Arc<T>)>>> {
+    fn shard(&self, key: u64) -> Option<&Shard<T>> {
         let shards = u64::try_from(self.shards.len()).ok()?;
         self.shards.get(usize::try_from(key.checked_rem(shards)?).ok()?)
     }

@@ -231,7 +231,7 @@ mod tests {
     fn an_offset_that_needs_bit_31_is_told_from_a_compressed_chunk() {
         let near = COMPRESSED - 1000;
         assert_eq!(overflow(&[near - 50_000, near, COMPRESSED + 31_772, COMPRESSED + 64_000]), 2);
-        assert_eq!(overflow(&[near - 50_000 | COMPRESSED, near | COMPRESSED]), 2);
+        assert_eq!(overflow(&[(near - 50_000) | COMPRESSED, near | COMPRESSED]), 2);
         assert_eq!(overflow(&[100, 50 | COMPRESSED]), 2); // out of order, not near the end
     }
 }
