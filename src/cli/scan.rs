@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::Signals;
 
 use super::chain;
 use super::exit::Exit;
@@ -16,6 +18,7 @@ use crate::matching::Disposition;
 use crate::report::sign::SigningKey;
 use crate::report::{Record, SignatureHook};
 use crate::scan::{Counters, Follow, Outcome, ScanError, ScanPlan, ScanSummary, run};
+use crate::sys;
 
 /// Scans and gives the exit code.
 pub(super) fn scan(opts: &ScanOpts, terminal: &Terminal) -> Exit {
@@ -43,6 +46,7 @@ pub(super) fn scan(opts: &ScanOpts, terminal: &Terminal) -> Exit {
             return Exit::Failed;
         }
     };
+    sys::raise_descriptor_limit();
     let signer = key.as_ref().map(|key| {
         move |manifest: &[u8]| {
             let mut text = Vec::new();
@@ -65,24 +69,40 @@ pub(super) fn scan(opts: &ScanOpts, terminal: &Terminal) -> Exit {
     }
 }
 
-/// A flag that SIGINT, SIGTERM and SIGHUP set; a second signal ends the process at once.
+/// How long after the first signal another one is taken as the same: `timeout` sends each twice, to
+/// the process and to its group.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
+/// A flag that SIGINT, SIGTERM and SIGHUP set; another one a second or more after the first ends the
+/// process at once.
 fn cancel_on_signals() -> std::io::Result<Arc<AtomicBool>> {
     let cancel = Arc::new(AtomicBool::new(false));
     // A file that may not grow any more is then an error of the write, not the end of the process.
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        let code = i32::from(Exit::Interrupted.code());
-        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&cancel))?;
-        signal_hook::flag::register(signal, Arc::clone(&cancel))?;
-    }
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let flag = Arc::clone(&cancel);
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut first = None;
+        for _ in signals.forever() {
+            flag.store(true, Ordering::Relaxed);
+            if is_another(&mut first, Instant::now()) {
+                signal_hook::low_level::exit(i32::from(Exit::Interrupted.code()));
+            }
+        }
+    })?;
     Ok(cancel)
+}
+
+/// True for a signal that is another one than the first; the first is noted.
+fn is_another(first: &mut Option<Instant>, now: Instant) -> bool {
+    now.duration_since(*first.get_or_insert(now)) >= SAME_SIGNAL
 }
 
 /// Runs the plan while another thread shows its progress.
 fn follow(
     plan: &ScanPlan,
     terminal: &Terminal,
-    cancel: &AtomicBool,
+    cancel: &Arc<AtomicBool>,
     signer: Option<SignatureHook<'_>>,
 ) -> Result<ScanSummary, ScanError> {
     let counters = Counters::default();
@@ -131,7 +151,9 @@ fn tell(plan: &ScanPlan, summary: &ScanSummary, terminal: &Terminal, hits: bool)
         terminal.say(&format!("the report in {out} was complete; only its journal was removed"));
     }
     if let Some(why) = lost {
-        terminal.error(&format!("evidence is lost: {why}; bring it back and use --resume"));
+        terminal.error(&format!(
+            "the evidence cannot be read any more: {why}; put that right and use --resume"
+        ));
     }
     terminal.say(&format!(
         "objects {}: hashed {}, partial {}, unread {}, skipped {}, special {}",
@@ -181,5 +203,18 @@ fn tell(plan: &ScanPlan, summary: &ScanSummary, terminal: &Terminal, hits: bool)
             terminal.error(&format!("cannot write events to standard output: {error}"));
             Exit::Failed
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_sent_twice_at_once_is_one() {
+        let (mut first, start) = (None, Instant::now());
+        let at = |millis| start + Duration::from_millis(millis);
+        let told = [0, 2, 999, 1_000, 5_000].map(|millis| is_another(&mut first, at(millis)));
+        assert_eq!(told, [false, false, false, true, true]);
     }
 }

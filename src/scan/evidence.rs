@@ -1,6 +1,8 @@
 //! Evidence as it was named, checked and opened before a run or a look.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::{ScanError, ScanPlan, SourcePlan, record};
 use crate::evidence::EvidenceSource;
@@ -20,6 +22,8 @@ pub struct Access {
     pub filesystem: filesystem::Options,
     /// The way to the kernel; tests put a seam in.
     pub kernel: Kernel,
+    /// Set from outside to stop waiting for descriptors or memory.
+    pub cancel: Arc<AtomicBool>,
 }
 
 /// Opens a folder, or an image with the list of its bad sectors.
@@ -31,14 +35,15 @@ pub fn open(
     bad_map: Option<&Path>,
     access: &Access,
 ) -> Result<Box<dyn EvidenceSource>, ScanError> {
-    let Access { accept_alteration, read_links, ref filesystem, ref kernel } = *access;
-    let options = Options { accept_alteration, read_links, kernel: kernel.clone() };
+    let Access { accept_alteration, read_links, ref filesystem, ref kernel, ref cancel } = *access;
+    let (kernel, cancel) = (kernel.clone(), Arc::clone(cancel));
+    let options = Options { accept_alteration, read_links, kernel: kernel.clone(), cancel };
     match Folder::check(path, options) {
         Ok(folder) => Ok(Box::new(folder)),
         Err(FolderError::NotAFolder { .. }) => {
             let options = ImageOptions {
                 accept_alteration,
-                kernel: kernel.clone(),
+                kernel,
                 bad_map: bad_map.map(Path::to_owned),
                 filesystem: filesystem.clone(),
             };
@@ -51,12 +56,16 @@ pub fn open(
 /// Opens all evidence of a run: decides for every source whether it may be read, before any object
 /// is. Of an image the structures of its container are read here, so that what cannot be read at
 /// all is refused before a report exists.
-pub(super) fn open_all(plan: &ScanPlan) -> Result<Vec<Box<dyn EvidenceSource>>, ScanError> {
+pub(super) fn open_all(
+    plan: &ScanPlan,
+    cancel: &Arc<AtomicBool>,
+) -> Result<Vec<Box<dyn EvidenceSource>>, ScanError> {
     let access = Access {
         accept_alteration: plan.accept_alteration.is_some(),
         read_links: plan.read_links,
         filesystem: plan.filesystem.clone(),
         kernel: plan.kernel.clone(),
+        cancel: Arc::clone(cancel),
     };
     let mut evidence: Vec<Box<dyn EvidenceSource>> = Vec::new();
     for (n, source) in plan.sources.iter().enumerate() {

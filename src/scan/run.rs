@@ -4,6 +4,7 @@
 //! the report folder is made and the run and its first custody events are written, and only then
 //! is evidence opened.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -153,7 +154,7 @@ pub struct Follow<'a> {
     /// Numbers that grow while it goes on.
     pub counters: &'a Counters,
     /// Set from outside to stop it.
-    pub cancel: &'a AtomicBool,
+    pub cancel: &'a Arc<AtomicBool>,
     /// Is given every record, in no order.
     pub record: &'a mut dyn FnMut(&Record) -> std::io::Result<()>,
 }
@@ -180,7 +181,7 @@ pub fn run(
     let index = load_sets(plan)?;
     let near = near_index(plan, &index)?;
     comparable(plan, &index)?;
-    let evidence = evidence::open_all(plan)?;
+    let evidence = evidence::open_all(plan, follow.cancel)?;
     let pool = Pool::start(plan.workers.clone())?;
     let out = match earlier {
         Some(out) => out,

@@ -40,6 +40,8 @@ const LONGEST_TARGET: usize = 4096;
 /// How often, and how long, an opener waits while the system is short of descriptors or memory.
 const SHORTAGES: u32 = 100;
 const SHORTAGE: std::time::Duration = std::time::Duration::from_millis(10);
+/// How long an opener waits in all before it gives the error of a shortage.
+pub const SHORTAGE_WAIT: std::time::Duration = SHORTAGE.saturating_mul(SHORTAGES);
 
 /// A kind of system error by its symbol, the same text on every machine.
 ///
@@ -100,6 +102,21 @@ pub fn is_loss(error: Errno) -> bool {
             | Errno::NETDOWN
             | Errno::NETUNREACH
     )
+}
+
+/// True for errors that say that the system is short of descriptors or memory, whatever object is
+/// asked for.
+pub fn is_shortage(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+}
+
+/// Raises the number of descriptors that this process may have to the most it may raise it to.
+/// Where that fails the limit stays as it is, and what it is too low for waits.
+pub fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _as_it_was = setrlimit(Resource::Nofile, limit);
 }
 
 /// True for errors that say that stored bytes cannot be read, so that bytes near them still may.
@@ -379,7 +396,8 @@ impl Kernel {
 
     /// Opens first with `O_NOATIME`, then perhaps without.
     ///
-    /// Where the system is short of descriptors or memory for a moment, no object is lost for it.
+    /// Where the system is short of descriptors or memory for a moment, it is tried again for
+    /// [`SHORTAGE_WAIT`].
     fn open(
         &self,
         atime: Atime,
@@ -391,7 +409,7 @@ impl Kernel {
         let mut again = |flags: OFlags| loop {
             match self.before(Call::Open).and_then(|()| open(flags)) {
                 Err(Errno::INTR) => {}
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) if shortages < SHORTAGES => {
+                Err(error) if is_shortage(error) && shortages < SHORTAGES => {
                     shortages += 1;
                     self.wait(SHORTAGE);
                 }

@@ -60,7 +60,7 @@ pub(crate) fn list(kind: SetKind, path: impl Into<PathBuf>) -> ListOptions {
 /// Carries a plan out.
 pub(crate) fn run(plan: &ScanPlan) -> Result<ScanSummary, ScanError> {
     let counters = Counters::default();
-    let cancel = AtomicBool::new(false);
+    let cancel = std::sync::Arc::new(AtomicBool::new(false));
     let follow = Follow { counters: &counters, cancel: &cancel, record: &mut |_| Ok(()) };
     assay::scan::run(plan, follow, None)
 }

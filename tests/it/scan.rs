@@ -88,7 +88,7 @@ fn names_of_one_content_are_rows_with_the_same_digests_and_one_read() {
     let mut plan = plan(&tree.path(), &out);
     plan.threads = NonZeroUsize::new(8).unwrap();
     let counters = Counters::default();
-    let cancel = AtomicBool::new(false);
+    let cancel = std::sync::Arc::new(AtomicBool::new(false));
     let follow = Follow { counters: &counters, cancel: &cancel, record: &mut |_| Ok(()) };
     let summary = assay::scan::run(&plan, follow, None).unwrap();
     assert_eq!(counters.bytes.load(Ordering::Relaxed), 3_000_000, "the content is read once");
@@ -105,7 +105,7 @@ fn a_run_that_is_stopped_keeps_its_journal_and_states_no_seal() {
     }
     let out = tree.beside("out");
     let counters = Counters::default();
-    let cancel = AtomicBool::new(false);
+    let cancel = std::sync::Arc::new(AtomicBool::new(false));
     let mut count = 0;
     let mut stop = |_: &assay::report::Record| {
         count += 1;

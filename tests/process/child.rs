@@ -68,7 +68,7 @@ pub(crate) fn run_until(plan: &ScanPlan, records: u64) -> Result<ScanSummary, Sc
 }
 
 fn attempt(plan: &ScanPlan, records: u64) -> Result<ScanSummary, ScanError> {
-    let (counters, cancel) = (Counters::default(), AtomicBool::new(false));
+    let (counters, cancel) = (Counters::default(), Arc::new(AtomicBool::new(false)));
     let mut count = 0;
     let mut record = |_: &assay::report::Record| {
         count += 1;

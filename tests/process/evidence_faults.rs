@@ -127,3 +127,34 @@ fn sectors_that_fail_are_holes_that_are_told_and_the_rest_is_read() {
     assert_eq!(&status[..2], ["partial", "0"]);
     assert_eq!(told, [["io_error", "0", "1048576"]]);
 }
+
+#[test]
+fn a_shortage_that_lasts_pauses_the_run_and_blames_no_object() {
+    let tree = evidence(12);
+    run(&planned(&tree, "good")).unwrap();
+    let good = tables(&tree.beside("good"));
+    let errors = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    for (nth, error) in (1..).zip(errors.into_iter().cycle()) {
+        let call = Call::Open;
+        let once = format!("once{nth}");
+        let (plan, seam) = faulty(&tree, &once, Fault { call, nth, for_ever: false, error });
+        assert_eq!(run(&plan).unwrap().outcome, Outcome::Complete);
+        assert_eq!(tables(&tree.beside(&once)), good, "{once}");
+        if seam.count(call) < nth {
+            assert!(nth > 20, "{nth}");
+            break;
+        }
+        let ever = format!("ever{nth}");
+        let (plan, _) = faulty(&tree, &ever, Fault { call, nth, for_ever: true, error });
+        let summary = run(&plan).unwrap();
+        assert_eq!(summary.outcome, Outcome::Interrupted, "{ever}");
+        let why = summary.lost.unwrap();
+        assert!(why.contains("short of descriptors or memory for 60 s"), "{why}");
+        let told = tree.beside(&ever).join("exceptions.incomplete.csv");
+        assert_eq!(fs::read_to_string(told).unwrap().lines().count(), 1, "{ever}");
+        let mut healthy = planned(&tree, &ever);
+        healthy.threads = plan.threads;
+        assert_eq!(take_up(&healthy).unwrap().outcome, Outcome::Complete);
+        assert_eq!(tables(&tree.beside(&ever)), good, "{ever}");
+    }
+}

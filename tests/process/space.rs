@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::child::{assay, code, errors, evidence};
 use crate::runs::tables;
-use crate::support::{is_root, skip};
+use crate::support::{is_root, skip, tool};
 use crate::tree::{Mounted, Tree};
 
 fn good(tree: &Tree) -> [Vec<u8>; 4] {
@@ -108,4 +108,40 @@ fn a_signal_stops_the_run_within_seconds_and_it_goes_on() {
         assert_eq!(code(&output), 0, "{}", errors(&output));
         assert_eq!(tables(&tree.beside(&out)), good);
     }
+}
+
+#[test]
+fn a_signal_sent_twice_at_once_stops_the_run_in_order() {
+    if tool("timeout", &["--version"]).is_none() {
+        return;
+    }
+    let tree = evidence(300);
+    let good = good(&tree);
+    let big = tree.path().join("zz");
+    fs::File::create(&big).unwrap().set_len(256 << 30).unwrap();
+    let inner = assay(&tree, "out", &[]);
+    // it signals the process and then the group that both are in
+    let mut command = Command::new("timeout");
+    command.arg("--preserve-status").arg("2").arg(inner.get_program()).args(inner.get_args());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(code(&output), 130, "{output:?}");
+    let custody = fs::read_to_string(tree.beside("out/custody.csv")).unwrap();
+    assert!(custody.contains("run_interrupted"), "it was not ended at once: {custody}");
+    fs::remove_file(&big).unwrap();
+    let output = assay(&tree, "out", &["--resume"]).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert_eq!(tables(&tree.beside("out")), good);
+}
+
+#[test]
+fn a_low_limit_of_descriptors_is_raised_as_far_as_it_may_be() {
+    let tree = evidence(300);
+    let good = good(&tree);
+    let inner = assay(&tree, "out", &[]);
+    let mut limited = Command::new("bash");
+    limited.args(["-c", "ulimit -Sn 16; exec \"$0\" \"$@\""]);
+    limited.arg(inner.get_program()).args(inner.get_args());
+    let output = limited.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert_eq!(tables(&tree.beside("out")), good);
 }

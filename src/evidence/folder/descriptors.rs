@@ -120,7 +120,8 @@ impl Descriptors {
         idle.push_back(Arc::downgrade(place));
     }
 
-    fn close_oldest(&self) -> bool {
+    /// Closes a folder that merely waits; false where there is none.
+    pub(super) fn close_oldest(&self) -> bool {
         loop {
             let Some(oldest) = lock(&self.idle).pop_front() else { return false };
             if oldest.upgrade().is_some_and(|place| place.close()) {

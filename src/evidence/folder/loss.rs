@@ -5,14 +5,18 @@
 //! then the folder is lost: every later call fails at once, and whoever drives the run stops it.
 //! A million objects thus never become a million rows of errors.
 //!
+//! Where the system is short of descriptors or memory, that too says nothing of the object: openers
+//! wait for a minute, and then the folder counts as lost.
+//!
 //! Source: errno(3); the folder of block devices in sysfs(5).
 
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Ground;
 use crate::problem::Problem;
-use crate::sys::{self, Errno, Stat};
+use crate::sys::{self, Errno, OpenedAs, Stat};
 
 /// How long to wait before each look for the evidence, ten seconds in all.
 const WAITS: [Duration; 5] = [
@@ -22,6 +26,10 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(3),
     Duration::from_secs(4),
 ];
+
+/// How often an opener is tried while the system is short of descriptors or memory, each of which
+/// takes [`sys::SHORTAGE_WAIT`].
+const SHORTAGES: u32 = 60;
 
 /// Whether a folder is lost.
 pub(super) struct Loss {
@@ -40,13 +48,44 @@ impl Loss {
     }
 
     pub(super) fn told(&self) -> Option<String> {
-        let symbol = sys::symbol(*self.lost.get()?);
+        let error = *self.lost.get()?;
+        let symbol = sys::symbol(error);
+        if sys::is_shortage(error) {
+            let seconds = sys::SHORTAGE_WAIT.saturating_mul(SHORTAGES).as_secs();
+            let what = "the system was short of descriptors or memory";
+            return Some(format!("{symbol}: {what} for {seconds} s"));
+        }
         let seconds = WAITS.iter().sum::<Duration>().as_secs();
         Some(format!("{symbol}: it did not come back within {seconds} s"))
     }
 }
 
 impl Ground {
+    /// Opens something and counts how. While the system is short of descriptors or memory, folders
+    /// that merely wait are closed and it is tried again; where that lasts, the folder is lost.
+    pub(super) fn open<T>(
+        &self,
+        mut open: impl FnMut() -> Result<(T, OpenedAs), Errno>,
+    ) -> Result<T, Errno> {
+        let mut short = Errno::MFILE;
+        for _ in 0..SHORTAGES {
+            match open() {
+                Err(error) if sys::is_shortage(error) => short = error,
+                opened => {
+                    let (opened, how) = opened?;
+                    self.count(how);
+                    return Ok(opened);
+                }
+            }
+            if self.loss.is_lost() || self.cancel.load(Ordering::Relaxed) {
+                return Err(short); // nobody asks for what becomes of the object
+            }
+            self.descriptors.close_oldest();
+        }
+        let _first_or_the_same = self.loss.lost.set(short);
+        Err(short)
+    }
+
     /// Does something again where what it met was the loss of the whole and the loss has ended.
     pub(super) fn patiently<T>(
         &self,

@@ -25,7 +25,7 @@ mod walk;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::item::escape;
 use crate::sys::{self, Atime, Errno, FileKind, Kernel, OpenedAs, Stat};
@@ -94,6 +94,8 @@ pub struct Options {
     pub read_links: bool,
     /// The way to the kernel; tests put a seam in.
     pub kernel: Kernel,
+    /// Set from outside to stop the run: nothing is waited for any more.
+    pub cancel: Arc<AtomicBool>,
 }
 
 /// How often something was done to evidence so far.
@@ -122,6 +124,7 @@ struct Ground {
     atime: Atime,
     read_links: bool,
     kernel: Kernel,
+    cancel: Arc<AtomicBool>,
     descriptors: descriptors::Descriptors,
     counts: Counts,
     loss: loss::Loss,
@@ -168,6 +171,7 @@ impl Folder {
             atime: verdict.atime,
             read_links: options.read_links || verdict.links_are_safe,
             kernel,
+            cancel: options.cancel,
             descriptors: descriptors::Descriptors::default(),
             counts: Counts::default(),
         })))

@@ -10,8 +10,8 @@ use super::Ground;
 use super::place::Claim;
 use super::stream::FileStream;
 use crate::item::{
-    Contents, Examined, Found, ItemMeta, LinkIdentity, NameAttribution, ObjectKind, ObjectPath,
-    RecoveryBasis, Status, TimeSource, Times,
+    AllocStatus, Contents, Examined, Found, ItemMeta, LinkIdentity, NameAttribution, ObjectKind,
+    ObjectPath, RecoveryBasis, Status, TimeSource, Times,
 };
 use crate::problem::{Code, Problem, Stage};
 use crate::sys::{self, Atime, Errno, FileKind, Stat};
@@ -54,11 +54,7 @@ impl Found for FolderObject {
         let Some(stat) = self.ask(kind).filter(|stat| !self.ground.is_elsewhere(stat)) else {
             return false;
         };
-        let mut now = self.meta(object);
-        self.describe(&mut now, &stat);
-        now.times.accessed = meta.times.accessed; // reading may change it where that was accepted
-        now.link_target.clone_from(&meta.link_target);
-        now == *meta
+        self.is_still(meta, object, &stat)
     }
 }
 
@@ -75,11 +71,14 @@ impl FolderObject {
         let Some(claim) = &self.folder else { return self.nothing_of(ObjectKind::File) };
         let name = self.path.name().unwrap_or_default();
         let ground = &*self.ground;
-        let open =
-            || claim.place().with(ground, |dir| ground.kernel.open_file(dir, name, ground.atime));
+        let open = || {
+            claim.place().with(ground, |dir| {
+                ground.open(|| ground.kernel.open_file(dir, name, ground.atime))
+            })
+        };
         let opened = ground.patiently(open);
         let mut meta = self.meta(ObjectKind::File);
-        let (file, how) = match opened {
+        let file = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(Errno::XDEV)) => return self.mounted_over(),
             Ok(Err(error)) => {
@@ -94,7 +93,6 @@ impl FolderObject {
             }
             Err(problem) => return unread(meta, problem),
         };
-        ground.count(how);
         let stat = match ground.kernel.stat_file(&file) {
             Ok(stat) => stat,
             Err(error) => return unread(meta, trouble(error, Stage::Open, "asking for its size")),
@@ -198,27 +196,88 @@ impl FolderObject {
         meta
     }
 
+    /// True where [`Self::meta`] and [`Self::describe`] would give `meta` again. The access time may
+    /// differ, because reading may change it where that was accepted, and so may what a link
+    /// leads to, because nothing is known of that without reading it.
+    fn is_still(&self, meta: &ItemMeta, kind: ObjectKind, stat: &Stat) -> bool {
+        // Every field is named, so that none is forgotten.
+        let ItemMeta {
+            alloc: AllocStatus::Allocated,
+            container_alloc: None,
+            basis: Some(RecoveryBasis::Live),
+            attribution: Some(NameAttribution::Certain),
+            disk_offset: None,
+            extent_count: None,
+            link_target: _,
+            time_source: Some(TimeSource::OsMount),
+            kind: kind_before,
+            size,
+            volume,
+            fs_type,
+            fs_ref,
+            link_count,
+            owner_id,
+            attributes,
+            times: before,
+            link,
+        } = meta
+        else {
+            return false;
+        };
+        kind == *kind_before
+            && *size == Some(stat.size)
+            && volume.is_empty()
+            && *fs_type == self.ground.fs_type
+            && *link_count == Some(stat.links.into())
+            && *before == Times { accessed: before.accessed, ..times(stat) }
+            && *link == link_of(stat)
+            && reads(fs_ref, format_args!("ino:{}", stat.inode))
+            && reads(owner_id, format_args!("{}:{}", stat.user, stat.group))
+            && reads(attributes, format_args!("{:04o}", stat.mode))
+    }
+
     fn describe(&self, meta: &mut ItemMeta, stat: &Stat) {
         meta.size = Some(stat.size);
         meta.fs_ref = format!("ino:{}", stat.inode);
         meta.link_count = Some(stat.links.into());
         meta.owner_id = format!("{}:{}", stat.user, stat.group);
         meta.attributes = format!("{:04o}", stat.mode);
-        meta.times = Times {
-            created: stat.created,
-            modified: Some(stat.modified),
-            accessed: Some(stat.accessed),
-            changed: Some(stat.changed),
-            ..Times::default()
-        };
+        meta.times = times(stat);
         meta.time_source = Some(TimeSource::OsMount);
-        let shared = stat.kind == FileKind::File && stat.links > 1;
-        meta.link = shared.then_some(LinkIdentity { device: stat.device, inode: stat.inode });
+        meta.link = link_of(stat);
     }
 }
 
 fn without(meta: ItemMeta, status: Status, problem: Problem) -> Examined {
     Examined { meta, contents: Contents::Nothing { status, problem }, problems: Vec::new() }
+}
+
+fn times(stat: &Stat) -> Times {
+    Times {
+        created: stat.created,
+        modified: Some(stat.modified),
+        accessed: Some(stat.accessed),
+        changed: Some(stat.changed),
+        ..Times::default()
+    }
+}
+
+fn link_of(stat: &Stat) -> Option<LinkIdentity> {
+    let shared = stat.kind == FileKind::File && stat.links > 1;
+    shared.then_some(LinkIdentity { device: stat.device, inode: stat.inode })
+}
+
+/// True where a text is what formatting gives, without making another text.
+fn reads(text: &str, formatted: std::fmt::Arguments<'_>) -> bool {
+    struct Rest<'a>(&'a str);
+    impl std::fmt::Write for Rest<'_> {
+        fn write_str(&mut self, part: &str) -> std::fmt::Result {
+            self.0 = self.0.strip_prefix(part).ok_or(std::fmt::Error)?;
+            Ok(())
+        }
+    }
+    let mut rest = Rest(text);
+    std::fmt::write(&mut rest, formatted).is_ok() && rest.0.is_empty()
 }
 
 fn unread(meta: ItemMeta, problem: Problem) -> Examined {

@@ -155,12 +155,11 @@ impl Place {
         let (kernel, atime) = (&ground.kernel, ground.atime);
         let name = self.path.name().unwrap_or_default();
         let opened = match (from, &self.parent) {
-            (Some(above), Some(_)) => kernel.open_dir(above, name, atime),
-            _ => kernel.open_root(&ground.root, atime),
+            (Some(above), Some(_)) => ground.open(|| kernel.open_dir(above, name, atime)),
+            _ => ground.open(|| kernel.open_root(&ground.root, atime)),
         };
         let failed = |error| trouble(error, Stage::Open, "opening its folder again");
-        let (dir, how) = opened.map_err(failed)?;
-        ground.count(how);
+        let dir = opened.map_err(failed)?;
         let stat = kernel.stat_dir(&dir).map_err(failed)?;
         if !self.is(&stat) {
             let detail = "its folder is another one than the one listed";

@@ -236,9 +236,9 @@ impl<E: FnMut(Item) -> ControlFlow<()>> Walker<'_, E> {
     /// from the root when it is needed.
     fn open_above(&self, from: &Arc<Place>, above: &Place) -> Option<Dir> {
         let ground = self.ground;
-        let opened = from.with(ground, |dir| ground.kernel.open_parent(dir, ground.atime));
-        let (dir, how) = opened.ok()?.ok()?;
-        ground.count(how);
+        let opened =
+            from.with(ground, |dir| ground.open(|| ground.kernel.open_parent(dir, ground.atime)));
+        let dir = opened.ok()?.ok()?;
         let stat = ground.kernel.stat_dir(&dir).ok()?;
         above.is(&stat).then_some(dir)
     }
@@ -246,8 +246,8 @@ impl<E: FnMut(Item) -> ControlFlow<()>> Walker<'_, E> {
     fn open_root(&self) -> Result<Entered, Refusal> {
         let ground = self.ground;
         let failed = |error| trouble(error, Stage::Enumerate, "opening the folder");
-        let (dir, how) = ground.kernel.open_root(&ground.root, ground.atime).map_err(failed)?;
-        ground.count(how);
+        let opened = ground.open(|| ground.kernel.open_root(&ground.root, ground.atime));
+        let dir = opened.map_err(failed)?;
         let stat = ground.kernel.stat_dir(&dir).map_err(failed)?;
         self.same(&ground.stat, &stat)?;
         Ok((dir, stat))
@@ -266,9 +266,9 @@ impl<E: FnMut(Item) -> ControlFlow<()>> Walker<'_, E> {
         if before.kind != FileKind::Dir {
             return Err(failed(Errno::NOTDIR).into());
         }
-        let opened = parent.with(ground, |dir| ground.kernel.open_dir(dir, name, ground.atime))?;
-        let (dir, how) = opened.map_err(failed)?;
-        ground.count(how);
+        let opened = parent
+            .with(ground, |dir| ground.open(|| ground.kernel.open_dir(dir, name, ground.atime)))?;
+        let dir = opened.map_err(failed)?;
         let stat = ground.kernel.stat_dir(&dir).map_err(failed)?;
         self.same(&before, &stat)?;
         Ok((dir, stat))
