@@ -15,6 +15,8 @@ mod space;
 mod strace;
 mod tamper;
 
+#[path = "../it/changes.rs"]
+mod changes;
 #[path = "../it/runs.rs"]
 #[allow(dead_code, reason = "shared with the other test binary")]
 mod runs;
