@@ -35,21 +35,25 @@ impl std::fmt::Display for Timestamp {
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         // A report has several times a row: digits are put in place, not formatted one by one.
         let mut text = *b"0000-00-00T00:00:00.000000000";
-        let fields = [(year, 0..4), (month, 5..7), (day, 8..10)];
-        let clock = [(hour, 11..13), (minute, 14..16), (second, 17..19)];
-        for (mut number, place) in
-            fields.into_iter().chain(clock).chain([(self.nanos.into(), 20..29)])
-        {
-            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
-                *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
-                number /= 10;
-            }
+        let number = |number: i64| u32::try_from(number).unwrap_or_default();
+        put(&mut text, 0, 4, number(year));
+        for (at, field) in [(5, month), (8, day), (11, hour), (14, minute), (17, second)] {
+            put(&mut text, at, 2, number(field));
         }
+        put(&mut text, 20, 9, self.nanos);
         let fraction = usize::from(self.digits.min(9));
         let length = if fraction > 0 { 20 + fraction } else { 19 };
         let text = text.get(..length).unwrap_or(&text);
         f.write_str(std::str::from_utf8(text).unwrap_or_default())?;
         f.write_str(if self.utc { "Z" } else { "" })
+    }
+}
+
+/// Puts the last digits of a number at a place of a text.
+fn put(text: &mut [u8], at: usize, digits: usize, mut number: u32) {
+    for digit in text.iter_mut().skip(at).take(digits).rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
     }
 }
 

@@ -40,9 +40,9 @@ pub(super) struct Pipeline<'a> {
 /// What the pipeline gives, in no order.
 pub(super) enum Done {
     /// The record of an object that was examined.
-    Record(Record),
+    Record(Box<Record>),
     /// The earlier record of an object, still true.
-    Confirmed(Record),
+    Confirmed(Box<Record>),
     /// What was given so far has to be durable before an object is begun that may end the process.
     Alone,
 }
@@ -202,11 +202,11 @@ impl Pipeline<'_> {
         match job.settled(self.checked) {
             Some(Settled::Confirmed(record)) => {
                 self.count(&record);
-                return emit(Done::Confirmed(*record));
+                return emit(Done::Confirmed(record));
             }
             Some(Settled::GivenUp(record)) => {
                 self.count(&record);
-                return emit(Done::Record(*record));
+                return emit(Done::Record(record));
             }
             None => {}
         }
@@ -215,7 +215,7 @@ impl Pipeline<'_> {
         self.in_progress.begin(number, &key, path.name().unwrap_or_default());
         let mut emit = |record| {
             if !self.is_lost(evidence) {
-                emit(Done::Record(record));
+                emit(Done::Record(Box::new(record)));
             }
         };
         let worked = catch_unwind(AssertUnwindSafe(|| worker.work(evidence, item, &mut emit)));

@@ -38,7 +38,7 @@ pub(in crate::report) fn file_cells(cells: &mut Cells, place: Place, record: &Re
     origin(cells, &record.meta);
     times(cells, &record.meta);
     for algorithm in Algorithm::ALL {
-        cells.some(record.digests.get(*algorithm));
+        cells.digest(record.digests.get(*algorithm));
     }
     match &record.pictures {
         Some(picture) => pictures(cells, picture),

@@ -96,7 +96,7 @@ fn object(cells: &mut Cells, record: &Record) {
     }
     cells.some_word(meta.time_source.map(|source| source.as_str()));
     for algorithm in Algorithm::ALL {
-        cells.some(record.digests.get(*algorithm));
+        cells.digest(record.digests.get(*algorithm));
     }
     cells.word(record.status.as_str());
 }

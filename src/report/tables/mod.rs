@@ -99,6 +99,16 @@ impl Cells {
         }
     }
 
+    /// A digest in hex, or an empty cell.
+    pub(super) fn digest(&mut self, digest: Option<Digest>) {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        self.begin();
+        let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or(b'?');
+        for byte in digest.iter().flat_map(|digest| digest.bytes()) {
+            self.row.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+
     /// True or false as `yes` and `no`, or an empty cell.
     pub(super) fn some_flag(&mut self, flag: Option<bool>) {
         self.some_word(flag.map(|flag| if flag { "yes" } else { "no" }))
