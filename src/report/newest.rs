@@ -33,6 +33,9 @@ pub(super) fn push(
     sorter.push_parts(key, &value, more)
 }
 
+/// A key, the place of the record that counts of it, and what else was said of that.
+type Counts<'a> = (&'a [u8], u64, &'a [u8]);
+
 /// A pass over the records that count, in the order of their keys.
 pub(super) struct Newest<'a> {
     rows: Rows<'a>,
@@ -56,8 +59,8 @@ impl<'a> Newest<'a> {
         Ok(newest)
     }
 
-    /// The next key, the place of the record that counts of it, and what else was said of that.
-    pub(super) fn next(&mut self) -> Result<Option<(&[u8], u64, &[u8])>, ReportError> {
+    /// The next key, with what counts of it.
+    pub(super) fn next(&mut self) -> Result<Option<Counts<'_>>, ReportError> {
         if !self.advance()? {
             return Ok(None);
         }

@@ -158,3 +158,31 @@ fn a_shortage_that_lasts_pauses_the_run_and_blames_no_object() {
         assert_eq!(tables(&tree.beside(&ever)), good, "{ever}");
     }
 }
+
+#[test]
+fn bytes_read_before_an_error_in_the_same_call_are_counted() {
+    let tree = Tree::new();
+    let size = 20_000;
+    tree.file("f", (0..size).map(|n| (n % 251) as u8).collect::<Vec<_>>());
+    let mut whole = BTreeSet::new();
+    for error in [Errno::IO, Errno::INVAL, Errno::STALE] {
+        for (nth, for_ever) in (1..=29).flat_map(|nth| [(nth, false), (nth, true)]) {
+            let faults = vec![Fault { call: Call::Read, nth, for_ever, error }];
+            // a call for many bytes takes several reads, so that one fails after others gave bytes
+            let seam = Arc::new(Seam { faults, read_cap: Some(700), ..Seam::default() });
+            let mut plan = crate::runs::plan(&tree.path(), &tree.beside("out"));
+            plan.kernel = Kernel::through(seam);
+            fs::write(tree.beside("known.md5"), "md5\n").unwrap();
+            run(&plan).unwrap();
+            let row = cells(&tree.beside("out"), "files.csv", ["status", "bytes_hashed", "sha256"]);
+            let holes = cells(&tree.beside("out"), "exceptions.csv", ["offset", "length"]);
+            let sum: u64 = holes.iter().map(|[_, length]| length.parse::<u64>().unwrap()).sum();
+            let [status, bytes, sha256] = &row[0];
+            assert_eq!(bytes.parse::<u64>().unwrap() + sum, size, "{error:?} {nth} {for_ever}");
+            assert_eq!(sha256.is_empty(), sum > 0, "{status}");
+            whole.extend((sum == 0).then(|| sha256.clone()));
+            fs::remove_dir_all(tree.beside("out")).unwrap();
+        }
+    }
+    assert_eq!(whole.len(), 1, "a second try that reads it gives the same digest");
+}
