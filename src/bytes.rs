@@ -176,6 +176,26 @@ impl ReadAt for Section {
     }
 }
 
+/// Bytes in memory as a stream, where `dyn ReadAt` asks for a type of known size.
+///
+/// ```
+/// use assay::bytes::{ReadAt, Slice};
+/// let stream: &dyn ReadAt = &Slice(b"abc");
+/// assert_eq!(stream.len(), 3);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Slice<'a>(pub &'a [u8]);
+
+impl ReadAt for Slice<'_> {
+    fn len(&self) -> u64 {
+        ReadAt::len(self.0)
+    }
+
+    fn read_at(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        ReadAt::read_at(self.0, at, buf)
+    }
+}
+
 /// Fewer bytes are left than a field needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("needs {need} bytes at {at}, fewer are there")]

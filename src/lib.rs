@@ -19,4 +19,5 @@ pub mod report;
 pub mod scan;
 pub mod signature;
 pub mod sys;
+pub mod unpack;
 pub mod worker;

@@ -38,7 +38,7 @@ pub(super) struct Reading<'a> {
     /// Memory for pictures.
     pub(super) budget: &'a Budget,
     /// Looks at a picture's bytes.
-    pub(super) pictures: &'a (dyn Fn(&[u8]) -> PictureAnswer + Sync),
+    pub(super) pictures: &'a (dyn Fn(&[u8]) -> Option<PictureAnswer> + Sync),
     /// Counts bytes for whoever follows the run.
     pub(super) bytes_read: &'a AtomicU64,
     /// Set to stop the run.
@@ -56,7 +56,8 @@ enum Keep<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads a stream to its end. `None` where `cancel` was set before the end.
+    /// Reads a stream to its end. `None` where `cancel` was set before the end, or before the
+    /// picture it is was decoded.
     ///
     /// A digest is stated only of a content that was read whole and was still meanwhile, and only
     /// such a content is looked at as a picture.
@@ -99,12 +100,13 @@ impl Reading<'_> {
         problems.extend(stream.finish().err());
         let reason = problems.first().map(|problem| problem.code);
         let whole = reason.is_none();
+        let picture = if whole { keep.answer(self.pictures)? } else { None };
         Some(Content {
             digests: if whole { hasher.finish() } else { Digests::default() },
             bytes_hashed: watch.length(),
             low_information: watch.finish().filter(|_| whole),
             file_type,
-            picture: whole.then(|| keep.answer(self.pictures)).flatten(),
+            picture,
             status: if whole { Status::Hashed } else { Status::Partial },
             reason,
             problems,
@@ -149,11 +151,15 @@ impl Keep<'_> {
         }
     }
 
-    fn answer(self, pictures: &(dyn Fn(&[u8]) -> PictureAnswer + Sync)) -> Option<PictureAnswer> {
+    /// The answer, where the content is a picture; `None` around it where none was waited for.
+    fn answer(
+        self,
+        pictures: &(dyn Fn(&[u8]) -> Option<PictureAnswer> + Sync),
+    ) -> Option<Option<PictureAnswer>> {
         match self {
-            Self::Undecided => None,
-            Self::Nothing(answer) => answer.map(|answer| *answer),
-            Self::All(kept, _share) => Some(pictures(&kept)),
+            Self::Undecided => Some(None),
+            Self::Nothing(answer) => Some(answer.map(|answer| *answer)),
+            Self::All(kept, _share) => pictures(&kept).map(Some),
         }
     }
 }
@@ -192,7 +198,9 @@ mod tests {
         let reading = Reading {
             selection: Selection::ALL,
             budget: &Budget::new(1000),
-            pictures: &|bytes| picture::not_decoded(MediaStatus::Ok, format!("{}", bytes.len())),
+            pictures: &|bytes| {
+                Some(picture::not_decoded(MediaStatus::Ok, format!("{}", bytes.len())))
+            },
             bytes_read: &AtomicU64::new(0),
             cancel: &AtomicBool::new(cancel),
         };

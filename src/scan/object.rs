@@ -19,7 +19,8 @@ use crate::worker::PictureAnswer;
 pub(super) struct Shared<'a> {
     pub(super) index: &'a Index,
     pub(super) near: Option<&'a NearIndex<'a>>,
-    pub(super) pictures: &'a (dyn Fn(&[u8]) -> PictureAnswer + Sync),
+    /// `None` where the run was cancelled before the answer.
+    pub(super) pictures: &'a (dyn Fn(&[u8]) -> Option<PictureAnswer> + Sync),
     pub(super) budget: picture::Budget,
     pub(super) selection: Selection,
     pub(super) counters: &'a Counters,

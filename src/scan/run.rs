@@ -349,7 +349,7 @@ impl<'a> Begun<'a> {
         let shared = Shared {
             index,
             near,
-            pictures: &|bytes| pool.read_picture(bytes),
+            pictures: &|bytes| pool.read_picture_unless(bytes, cancel),
             budget: picture::Budget::new(picture::BUDGET_BYTES),
             selection: plan.digests,
             counters,

@@ -32,6 +32,10 @@
     )
 )]
 
+mod dialogue;
+mod expand;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod picture;
 mod pool;
 mod process;
@@ -39,11 +43,13 @@ mod protocol;
 mod sandbox;
 mod serve;
 mod share;
+mod tell;
 mod watch;
 
+pub use expand::{Answer, Content, Expand, ExpandLimits, Outcome, Receive};
 pub use picture::{PictureAnswer, read_picture};
 pub use pool::{Counts, Options, Pool, WorkerError};
 pub use process::Program;
 pub use sandbox::Level;
-pub use serve::{ARGUMENT, ReadPicture, serve, serve_with};
+pub use serve::{ARGUMENT, Decoders, serve, serve_with};
 pub use watch::TimeLimit;

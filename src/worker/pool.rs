@@ -4,22 +4,29 @@
 //! the program however it ends; therefore one thread that lives as long as the pool starts all.
 //! Of an object that ends its worker no more is lost than one more try: the second is made alone
 //! in a worker that has seen nothing else, and what becomes of that is the answer. So a worker
-//! that was ended by something other than its object changes no answer.
+//! that was ended by something other than its object changes no answer; where that something is
+//! a kill from outside there are more tries, because it shows.
+//!
+//! Whoever asks may give up by a flag of his own: the worker that has his object is ended then.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use super::dialogue::{self, Heard};
+use super::expand::{Answer, Content, Expand, Outcome, Receive};
 use super::picture::PictureAnswer;
 use super::process::{Loss, Process, Program};
 use super::protocol::Profile;
 use super::sandbox::Level;
 use super::watch::TimeLimit;
+use crate::bytes::Slice;
 use crate::media::{Limits, MediaStatus};
+use crate::unpack::End;
 
 /// Longest content an ordinary worker is given; what is longer goes to the large one. With the
 /// default limits this, the decoder's memory and the program itself fit the address space.
@@ -27,6 +34,13 @@ const LONGEST_CONTENT: usize = 32 << 20;
 
 /// Longest content the large worker is given.
 const LONGEST_LARGE_CONTENT: usize = 384 << 20;
+
+/// How often an object may end its worker by itself: the second time is its answer.
+const OWN_TRIES: u32 = 2;
+
+/// How often a worker may be killed from outside while it has the object. An operator's kill is no
+/// fault of the object; the kernel's, when memory is short, may be, and has to come to an end.
+const KILLED_TRIES: u32 = 4;
 
 /// How often the start of a worker is tried while the system is short of processes or memory.
 const STARTS: u32 = 50;
@@ -106,7 +120,7 @@ pub struct Counts {
     pub lost: u64,
     /// Workers replaced by count or memory.
     pub recycled: u64,
-    /// Pictures given to the large worker.
+    /// Objects given to the large worker.
     pub large: u64,
     /// Objects for which no worker could be started: the run is not complete where this is not 0.
     pub not_started: u64,
@@ -177,7 +191,9 @@ impl Pool {
             next: AtomicU64::new(1),
             tally: Tally::default(),
         };
-        let first = pool.start_one(Profile::Picture).map_err(WorkerError::Start)?;
+        let first = pool
+            .start_one(Profile::Ordinary, &AtomicBool::new(false))
+            .map_err(WorkerError::Start)?;
         pool.level = first.level;
         if pool.options.require_sandbox && !first.level.is_full() {
             return Err(WorkerError::Sandbox { level: first.level });
@@ -191,24 +207,88 @@ impl Pool {
     /// The answer is the one that [`read_picture`](super::read_picture) gives for the same bytes,
     /// where it gives one at all; else it says `crashed`, `timeout` or `memory`.
     pub fn read_picture(&self, bytes: &[u8]) -> PictureAnswer {
-        let mut tries = 2_u32;
-        let ordinary = match bytes.len() {
-            ..=LONGEST_CONTENT => self.in_ordinary(bytes, &mut tries),
-            _ => Err(Loss::Memory),
+        let answer = self.read_picture_unless(bytes, &AtomicBool::new(false));
+        answer.unwrap_or_else(|| lost_picture(Loss::Ended))
+    }
+
+    /// [`Pool::read_picture`], given up within a fraction of a second once `cancel` is set: `None`
+    /// then, and nothing is said about the picture.
+    pub fn read_picture_unless(&self, bytes: &[u8], cancel: &AtomicBool) -> Option<PictureAnswer> {
+        let options = &self.options;
+        let outcome = self.have_done(bytes.len(), cancel, &mut |worker, number| {
+            worker.about(bytes.len(), &options.time, cancel, |line, profile| {
+                let limits = match profile {
+                    Profile::Ordinary => &options.limits,
+                    Profile::Large => &options.large_limits,
+                };
+                match dialogue::picture(line, (profile, number), bytes, limits) {
+                    Ok(answer) => {
+                        let memory = answer.status == MediaStatus::Memory;
+                        Ok(if memory { Done::Short(answer) } else { Done::Whole(answer) })
+                    }
+                    Err(stop) => Err(stop),
+                }
+            })
+        });
+        match outcome {
+            Ok(answer) => Some(answer),
+            Err(Loss::Cancelled) => None,
+            Err(loss) => Some(lost_picture(loss)),
+        }
+    }
+
+    /// Opens one container in whatever worker is free, and gives its children to `children` as
+    /// they come, on this thread; waits until a worker is free.
+    ///
+    /// A worker that is lost costs the container what it costs a picture: [`Receive::restart`] and
+    /// one more try alone, then `crashed`, `timeout` or `memory`. A child that the last loss cut
+    /// off is ended as partial. `None` once `cancel` is set: nothing is said about the container.
+    pub fn expand(
+        &self,
+        expand: &Expand<'_>,
+        children: &mut dyn Receive,
+        cancel: &AtomicBool,
+    ) -> Option<Answer> {
+        let Expand { format, content, limits } = *expand;
+        let slice;
+        let (content, len, held) = match content {
+            // What a worker's memory does not hold is asked for piece by piece.
+            Content::Bytes(bytes) if bytes.len() > LONGEST_CONTENT => {
+                slice = Slice(bytes);
+                (Content::At(&slice), bytes.len(), 0)
+            }
+            Content::Bytes(bytes) => (content, bytes.len(), bytes.len()),
+            Content::At(source) => {
+                (content, usize::try_from(source.len()).unwrap_or(usize::MAX), 0)
+            }
         };
-        let short = match &ordinary {
-            Ok(answer) => answer.status == MediaStatus::Memory,
-            Err(loss) => *loss == Loss::Memory,
+        let expand = &Expand { format, content, limits };
+        let time = &self.options.time;
+        let mut heard = None;
+        let outcome = self.have_done(held, cancel, &mut |worker, number| {
+            if heard.is_some() {
+                children.restart();
+            }
+            let heard = heard.insert(Heard::default());
+            worker.about(len, time, cancel, |line, profile| {
+                let answer = dialogue::expand(line, (profile, number), expand, children, heard)?;
+                Ok(match answer.outcome {
+                    Outcome::Stopped => Done::Midway(answer),
+                    Outcome::Memory => Done::Short(answer),
+                    _ => Done::Whole(answer),
+                })
+            })
+        });
+        let loss = match outcome {
+            Ok(answer) => return Some(answer),
+            Err(Loss::Cancelled) => return None,
+            Err(loss) => loss,
         };
-        let outcome = if short && self.options.large_memory > 0 {
-            self.in_large(bytes, &mut tries)
-        } else {
-            ordinary
-        };
-        outcome.unwrap_or_else(|loss| {
-            let (status, detail) = loss.status();
-            PictureAnswer { status, detail: detail.into(), width: 0, height: 0, hashes: None }
-        })
+        let heard = heard.unwrap_or_default();
+        if heard.open {
+            let _no_more_is_given = children.end(&End::Partial(loss.detail().into()));
+        }
+        Some(heard.outcome(container_outcome(loss), loss.detail()))
     }
 
     /// What confines the workers, for the run record and the summary: what is in force, then what
@@ -238,58 +318,96 @@ impl Pool {
         self.ordinary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has a worker do it, and if that is lost another one; in the end the large one, where
+    /// memory ran out. `held`: how many bytes of content the worker's memory has to hold.
+    fn have_done<T>(
+        &self,
+        held: usize,
+        cancel: &AtomicBool,
+        work: &mut Work<'_, T>,
+    ) -> Result<T, Loss> {
+        let mut tries = Tries { own: OWN_TRIES, killed: KILLED_TRIES };
+        let ordinary = match held {
+            ..=LONGEST_CONTENT => self.in_ordinary(cancel, &mut tries, work),
+            _ => Err(Loss::Memory),
+        };
+        let short = matches!(ordinary, Ok(Done::Short(_)) | Err(Loss::Memory));
+        let done = if short && self.options.large_memory > 0 {
+            self.in_large(held, cancel, &mut tries, work)
+        } else {
+            ordinary
+        };
+        done.map(|done| match done {
+            Done::Whole(answer) | Done::Short(answer) | Done::Midway(answer) => answer,
+        })
+    }
+
     /// Has an ordinary worker do it; if that is lost, another one that has seen nothing else.
-    fn in_ordinary(&self, bytes: &[u8], tries: &mut u32) -> Result<PictureAnswer, Loss> {
-        let place = self.place();
-        let limits = &self.options.limits;
+    fn in_ordinary<T>(
+        &self,
+        cancel: &AtomicBool,
+        tries: &mut Tries,
+        work: &mut Work<'_, T>,
+    ) -> Result<Done<T>, Loss> {
+        let Some(_place) = self.place(cancel) else { return Err(Loss::Cancelled) };
         let idle = self.ordinary().idle.pop();
-        let mut outcome = self.attempt(Profile::Picture, idle, bytes, limits, tries);
-        while worth_a_try(&outcome) && *tries > 0 {
-            outcome = self.attempt(Profile::Picture, None, bytes, limits, tries);
+        let mut outcome = self.attempt(Profile::Ordinary, idle, cancel, work);
+        while tries.another(&outcome) {
+            outcome = self.attempt(Profile::Ordinary, None, cancel, work);
         }
-        drop(place);
         outcome
     }
 
-    /// Has a large worker do it that exists for this picture only, while no other one exists.
-    fn in_large(&self, bytes: &[u8], tries: &mut u32) -> Result<PictureAnswer, Loss> {
+    /// Has a large worker do it that exists for this object only, while no other one exists.
+    fn in_large<T>(
+        &self,
+        held: usize,
+        cancel: &AtomicBool,
+        tries: &mut Tries,
+        work: &mut Work<'_, T>,
+    ) -> Result<Done<T>, Loss> {
         let _only = self.large.lock().unwrap_or_else(PoisonError::into_inner);
-        if bytes.len() > LONGEST_LARGE_CONTENT {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(Loss::Cancelled);
+        }
+        if held > LONGEST_LARGE_CONTENT {
             return Err(Loss::Memory);
         }
         self.tally.large.fetch_add(1, Ordering::Relaxed);
-        let limits = &self.options.large_limits;
-        let mut outcome = self.attempt(Profile::LargePicture, None, bytes, limits, tries);
-        while worth_a_try(&outcome) && *tries > 0 {
-            outcome = self.attempt(Profile::LargePicture, None, bytes, limits, tries);
+        let mut outcome = self.attempt(Profile::Large, None, cancel, work);
+        while tries.another(&outcome) {
+            outcome = self.attempt(Profile::Large, None, cancel, work);
         }
         outcome
     }
 
-    /// One try in the worker given or in a new one, which is kept where it is fit for more.
-    fn attempt(
+    /// One try, in the worker given or in a new one.
+    fn attempt<T>(
         &self,
         profile: Profile,
         worker: Option<Process>,
-        bytes: &[u8],
-        limits: &Limits,
-        tries: &mut u32,
-    ) -> Result<PictureAnswer, Loss> {
-        let worker = worker.map_or_else(|| self.start_one(profile), Ok);
-        let Ok(mut worker) = worker else {
-            self.tally.not_started.fetch_add(1, Ordering::Relaxed);
-            *tries = 0;
-            return Err(Loss::Ended);
+        cancel: &AtomicBool,
+        work: &mut Work<'_, T>,
+    ) -> Result<Done<T>, Loss> {
+        let worker = worker.map_or_else(|| self.start_one(profile, cancel), Ok);
+        let mut worker = match worker {
+            Ok(worker) => worker,
+            Err(_) if cancel.load(Ordering::Relaxed) => return Err(Loss::Cancelled),
+            Err(_) => {
+                self.tally.not_started.fetch_add(1, Ordering::Relaxed);
+                return Err(Loss::NotStarted);
+            }
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let outcome = worker.picture(number, bytes, limits, &self.options.time);
-        if outcome.is_err() {
-            if worth_a_try(&outcome) {
-                *tries = tries.saturating_sub(1);
+        let outcome = work(&mut worker, number);
+        match &outcome {
+            Ok(Done::Whole(_) | Done::Short(_)) if profile == Profile::Ordinary => {
+                self.keep(worker);
             }
-            self.tally.lost.fetch_add(1, Ordering::Relaxed);
-        } else if profile == Profile::Picture {
-            self.keep(worker);
+            Ok(_) | Err(Loss::Cancelled) => {}
+            Err(_) => {
+                self.tally.lost.fetch_add(1, Ordering::Relaxed);
+            }
         }
         outcome
     }
@@ -306,22 +424,28 @@ impl Pool {
         }
     }
 
-    /// Waits for the right to use an ordinary worker.
-    fn place(&self) -> Place<'_> {
+    /// Waits for the right to use an ordinary worker; `None` once `cancel` is set. Whoever has
+    /// that right gives it back soon after, so nobody has to be woken.
+    fn place(&self, cancel: &AtomicBool) -> Option<Place<'_>> {
         let mut ordinary = self.ordinary();
         while ordinary.places == 0 {
             ordinary = self.given_back.wait(ordinary).unwrap_or_else(PoisonError::into_inner);
         }
+        if cancel.load(Ordering::Relaxed) {
+            drop(ordinary);
+            self.given_back.notify_one();
+            return None;
+        }
         ordinary.places = ordinary.places.saturating_sub(1);
-        Place(self)
+        Some(Place(self))
     }
 
     /// A new worker that is ready, and as confined as the first one where that is required.
-    fn start_one(&self, profile: Profile) -> io::Result<Process> {
+    fn start_one(&self, profile: Profile, cancel: &AtomicBool) -> io::Result<Process> {
         let mut tried = 0_u32;
         loop {
             let started = self.spawned(profile).and_then(|mut worker| {
-                worker.ready()?;
+                worker.ready(cancel)?;
                 Ok(worker)
             });
             tried = tried.saturating_add(1);
@@ -338,6 +462,7 @@ impl Pool {
                     return Ok(worker);
                 }
                 Err(error) if tried >= STARTS || is_final(&error) => return Err(error),
+                Err(error) if cancel.load(Ordering::Relaxed) => return Err(error),
                 Err(_) => std::thread::sleep(BETWEEN_STARTS),
             }
         }
@@ -352,10 +477,58 @@ impl Pool {
     }
 }
 
-/// Whether another worker of the same kind may answer. Memory that ran out is no matter of chance:
-/// it takes a larger worker, and does not count as a try.
-fn worth_a_try(outcome: &Result<PictureAnswer, Loss>) -> bool {
-    matches!(outcome, Err(loss) if *loss != Loss::Memory)
+/// What is to be done with a worker, under a number that no other question has.
+type Work<'a, T> = dyn FnMut(&mut Process, u64) -> Result<Done<T>, Loss> + 'a;
+
+/// An answer, and what follows from it for the worker.
+enum Done<T> {
+    /// The worker takes the next object.
+    Whole(T),
+    /// So does it; a worker with more memory may answer more.
+    Short(T),
+    /// The worker has more to say, which nobody wants to hear: it is ended.
+    Midway(T),
+}
+
+/// How often an object may still lose a worker.
+struct Tries {
+    /// By what it does itself.
+    own: u32,
+    /// By a signal from outside, which is nobody's fault that is known.
+    killed: u32,
+}
+
+impl Tries {
+    /// Whether another worker of the same kind may answer. Memory that ran out is no matter of
+    /// chance: it takes a larger worker, and does not count as a try.
+    fn another<T>(&mut self, outcome: &Result<Done<T>, Loss>) -> bool {
+        let left = match outcome {
+            Ok(_) | Err(Loss::Memory | Loss::Cancelled | Loss::NotStarted) => return false,
+            Err(Loss::Killed) => &mut self.killed,
+            Err(Loss::Timeout | Loss::Ended | Loss::Forbidden | Loss::Garbled) => &mut self.own,
+        };
+        *left = left.saturating_sub(1);
+        *left > 0
+    }
+}
+
+/// What is said of a picture whose workers were lost.
+fn lost_picture(loss: Loss) -> PictureAnswer {
+    let status = match loss {
+        Loss::Memory => MediaStatus::Memory,
+        Loss::Timeout => MediaStatus::Timeout,
+        _ => MediaStatus::Crashed,
+    };
+    PictureAnswer { status, detail: loss.detail().into(), width: 0, height: 0, hashes: None }
+}
+
+/// What is said of a container whose workers were lost.
+const fn container_outcome(loss: Loss) -> Outcome {
+    match loss {
+        Loss::Memory => Outcome::Memory,
+        Loss::Timeout => Outcome::Timeout,
+        _ => Outcome::Crashed,
+    }
 }
 
 /// Errors that another try does not help.
@@ -389,8 +562,8 @@ impl Drop for Pool {
 fn supervise(options: &Options, wishes: &Receiver<Start>) {
     for Start { profile, reply } in wishes {
         let memory = match profile {
-            Profile::Picture => options.memory,
-            Profile::LargePicture => options.large_memory,
+            Profile::Ordinary => options.memory,
+            Profile::Large => options.large_memory,
         };
         // Whoever wished and is gone needs no answer; the worker ends when it is dropped.
         let _ = reply.send(Process::spawn(&options.program, profile, memory));

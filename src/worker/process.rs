@@ -2,21 +2,22 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
-use super::picture::PictureAnswer;
-use super::protocol::{self, Content, Job, LONGEST_FRAME, LONGEST_INLINE, Profile, Reply, Request};
+use super::dialogue::{self, Line, Stop};
+use super::protocol::{Profile, Reply};
 use super::sandbox::Level;
 use super::serve::ARGUMENT;
 use super::share;
 use super::watch::{self, Late, TimeLimit, Watch};
-use crate::media::{Limits, MediaStatus};
 
 /// A wait for a worker is interrupted this often to look whether it is late.
 const LOOK: Duration = Duration::from_millis(100);
@@ -50,21 +51,29 @@ pub(super) enum Loss {
     Timeout,
     /// It ended in another way.
     Ended,
+    /// Somebody else killed it: an operator, or the kernel when the machine is short of memory.
+    Killed,
     /// It made a system call that the sandbox ends a process for.
     Forbidden,
     /// It said something that is not of the protocol.
     Garbled,
+    /// No answer is wanted any more.
+    Cancelled,
+    /// There was none: the system starts no process.
+    NotStarted,
 }
 
 impl Loss {
     /// What stands in the report, the same for every time the same object ends a worker so.
-    pub(super) const fn status(self) -> (MediaStatus, &'static str) {
+    pub(super) const fn detail(self) -> &'static str {
         match self {
-            Self::Memory => (MediaStatus::Memory, "the decoder ran out of memory"),
-            Self::Timeout => (MediaStatus::Timeout, "the decoder reached the time limit"),
-            Self::Ended => (MediaStatus::Crashed, "the decoder ended its process"),
-            Self::Forbidden => (MediaStatus::Crashed, "the decoder made a forbidden system call"),
-            Self::Garbled => (MediaStatus::Crashed, "the decoder gave no possible answer"),
+            Self::Memory => "the decoder ran out of memory",
+            Self::Timeout => "the decoder reached the time limit",
+            Self::Ended | Self::NotStarted => "the decoder ended its process",
+            Self::Killed => "the decoder was killed from outside four times",
+            Self::Forbidden => "the decoder made a forbidden system call",
+            Self::Garbled => "the decoder gave no possible answer",
+            Self::Cancelled => "the run was interrupted",
         }
     }
 }
@@ -98,7 +107,7 @@ impl Process {
             .current_dir("/")
             // A signal from the terminal is for the program, which then ends its workers in order.
             .process_group(0)
-            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
@@ -107,41 +116,42 @@ impl Process {
     }
 
     /// Waits until the worker is confined and says how far.
-    pub(super) fn ready(&mut self) -> io::Result<()> {
+    pub(super) fn ready(&mut self, cancel: &AtomicBool) -> io::Result<()> {
         let begun = Instant::now();
-        let mut late = || if begun.elapsed() > START { Err(Late) } else { Ok(()) };
-        match self.reply(&mut late) {
+        let look = Look::Start(begun);
+        let mut wire = Wire { socket: &self.socket, look, cancel, seen: begun };
+        match dialogue::hear(&mut wire) {
             Ok(Reply::Ready(level)) => self.level = level,
             Ok(_) | Err(Stop::Garbled) => return Err(io::ErrorKind::InvalidData.into()),
             Err(Stop::Late) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(Stop::Cancelled) => return Err(io::ErrorKind::Interrupted.into()),
             Err(Stop::Gone) => {
-                let message = format!("it ended at once ({})", self.end_of_child());
-                return Err(io::Error::other(message));
+                let ended = self.end_of_child().map(|status| format!(" ({status})"));
+                let ended = ended.unwrap_or_default();
+                return Err(io::Error::other(format!("it ended at once{ended}")));
             }
         }
         Ok(())
     }
 
-    /// Has one picture decoded. After an error the worker is to be dropped.
-    pub(super) fn picture(
+    /// Holds one conversation about a content of `len` bytes; the closure is given the way to the
+    /// worker and the worker's profile. After an error the worker is to be dropped.
+    pub(super) fn about<T>(
         &mut self,
-        number: u64,
-        bytes: &[u8],
-        limits: &Limits,
+        len: usize,
         time: &TimeLimit,
-    ) -> Result<PictureAnswer, Loss> {
+        cancel: &AtomicBool,
+        converse: impl FnOnce(&mut dyn Line, Profile) -> Result<T, Stop>,
+    ) -> Result<T, Loss> {
         self.objects = self.objects.saturating_add(1);
-        let mut watch = Watch::begin(self.pid(), time, bytes.len());
-        let mut look = || watch.look();
-        let outcome = self
-            .ask(number, Job::decode_picture(limits), bytes, &mut look)
-            .and_then(|()| self.reply(&mut look));
-        match outcome {
-            Ok(Reply::Picture { number: of, answer }) if of == number => Ok(*answer),
-            Ok(_) | Err(Stop::Garbled) => Err(Loss::Garbled),
-            Err(Stop::Late) => Err(Loss::Timeout),
-            Err(Stop::Gone) => Err(self.loss()),
-        }
+        let look = Look::Object(Watch::begin(self.pid(), time, len));
+        let mut wire = Wire { socket: &self.socket, look, cancel, seen: Instant::now() };
+        converse(&mut wire, self.profile).map_err(|stop| match stop {
+            Stop::Garbled => Loss::Garbled,
+            Stop::Late => Loss::Timeout,
+            Stop::Cancelled => Loss::Cancelled,
+            Stop::Gone => self.loss(),
+        })
     }
 
     /// Bytes of memory the worker holds between two objects.
@@ -154,83 +164,29 @@ impl Process {
         Pid::from_child(&self.child)
     }
 
-    fn ask(
-        &mut self,
-        number: u64,
-        job: Job,
-        bytes: &[u8],
-        look: &mut dyn FnMut() -> Result<(), Late>,
-    ) -> Result<(), Stop> {
-        let inline = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= LONGEST_INLINE);
-        let (content, file, rest) = match inline {
-            Some(len) => (Content::Inline(len), None, bytes),
-            None => {
-                let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                let file = sealed(bytes).map_err(|_| Stop::Gone)?;
-                (Content::Shared(len), Some(file), [].as_slice())
-            }
-        };
-        let request = Request { number, profile: self.profile, job, content };
-        let mut frame = protocol::frame(&request).map_err(|_| Stop::Garbled)?;
-        frame.extend_from_slice(rest);
-        let (mut rest, mut file) = (frame.as_slice(), file);
-        while !rest.is_empty() {
-            match share::send(&self.socket, rest, file.as_ref()) {
-                Ok(sent) => {
-                    rest = rest.get(sent..).unwrap_or_default();
-                    file = None;
-                }
-                Err(error) => wait_or_gone(&error, look)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn reply(&mut self, look: &mut dyn FnMut() -> Result<(), Late>) -> Result<Reply, Stop> {
-        let mut prefix = [0; 4];
-        self.fill(&mut prefix, look)?;
-        let len = protocol::announced(prefix).map_err(|_| Stop::Garbled)?;
-        let mut frame = [0; LONGEST_FRAME];
-        let frame = frame.get_mut(..len).ok_or(Stop::Garbled)?;
-        self.fill(frame, look)?;
-        protocol::reply(frame).map_err(|_| Stop::Garbled)
-    }
-
-    fn fill(
-        &mut self,
-        mut buffer: &mut [u8],
-        look: &mut dyn FnMut() -> Result<(), Late>,
-    ) -> Result<(), Stop> {
-        while !buffer.is_empty() {
-            match self.socket.read(buffer) {
-                Ok(0) => return Err(Stop::Gone),
-                Ok(n) => buffer = buffer.get_mut(n..).unwrap_or_default(),
-                Err(error) => wait_or_gone(&error, look)?,
-            }
-        }
-        Ok(())
-    }
-
     /// What the end of the worker means, once its socket closed.
     fn loss(&mut self) -> Loss {
-        let ended = self.end_of_child();
+        let Some(ended) = self.end_of_child() else { return Loss::Ended };
         match ended.signal() {
+            Some(libc::SIGKILL) => Loss::Killed,
             Some(libc::SIGSYS) => Loss::Forbidden,
             Some(libc::SIGABRT) if self.last_words().starts_with(OUT_OF_MEMORY) => Loss::Memory,
             _ => Loss::Ended,
         }
     }
 
-    fn end_of_child(&mut self) -> ExitStatus {
+    /// How it ended by itself, or by somebody else; `None` where it had to be ended here.
+    fn end_of_child(&mut self) -> Option<ExitStatus> {
         let begun = Instant::now();
         while begun.elapsed() < LAST_BREATH {
             if let Ok(Some(status)) = self.child.try_wait() {
-                return status;
+                return Some(status);
             }
             std::thread::sleep(Duration::from_millis(2));
         }
         let _ = self.child.kill();
-        self.child.wait().unwrap_or_default()
+        let _ = self.child.wait();
+        None
     }
 
     /// The beginning of what the runtime wrote before it aborted. Only read once the worker is
@@ -252,31 +208,81 @@ impl Drop for Process {
     }
 }
 
-/// Why a conversation ended.
-enum Stop {
-    Gone,
-    Garbled,
-    Late,
+/// The socket to a worker, with the looks whether it is late.
+struct Wire<'a> {
+    socket: &'a UnixStream,
+    look: Look,
+    cancel: &'a AtomicBool,
+    /// When it was looked last.
+    seen: Instant,
 }
 
-fn wait_or_gone(error: &io::Error, look: &mut dyn FnMut() -> Result<(), Late>) -> Result<(), Stop> {
-    match error.kind() {
-        io::ErrorKind::Interrupted => Ok(()),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => look().map_err(|Late| Stop::Late),
-        _ => Err(Stop::Gone),
+/// What a look is taken at.
+enum Look {
+    /// A worker that starts, since when.
+    Start(Instant),
+    /// A worker that has an object.
+    Object(Watch),
+}
+
+impl Wire<'_> {
+    /// Looks, where the last look is a while ago: a worker that never stops talking is late too.
+    fn now_and_then(&mut self) -> Result<(), Stop> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(Stop::Cancelled);
+        }
+        if self.seen.elapsed() >= LOOK {
+            self.seen = Instant::now();
+            let late = match &mut self.look {
+                Look::Start(begun) if begun.elapsed() > START => Err(Late),
+                Look::Start(_) => Ok(()),
+                Look::Object(watch) => watch.look(),
+            };
+            late.map_err(|Late| Stop::Late)?;
+        }
+        Ok(())
+    }
+
+    fn wait_or_gone(&mut self, error: &io::Error) -> Result<(), Stop> {
+        match error.kind() {
+            io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                self.now_and_then()
+            }
+            _ => Err(Stop::Gone),
+        }
     }
 }
 
-/// A memory file of the content; waits while the system is short of memory or descriptors.
-fn sealed(bytes: &[u8]) -> io::Result<std::os::fd::OwnedFd> {
-    let mut attempts = 0_u32;
-    loop {
-        match share::sealed(bytes) {
-            Err(_) if attempts < 100 => {
-                attempts = attempts.saturating_add(1);
-                std::thread::sleep(Duration::from_millis(20));
+impl Line for Wire<'_> {
+    fn send(&mut self, bytes: &[u8], mut file: Option<OwnedFd>) -> Result<(), Stop> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match share::send(self.socket, rest, file.as_ref()) {
+                Ok(sent) => {
+                    rest = rest.get(sent..).unwrap_or_default();
+                    file = None;
+                }
+                Err(error) => self.wait_or_gone(&error)?,
             }
-            other => return other,
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, mut buffer: &mut [u8]) -> Result<(), Stop> {
+        self.now_and_then()?;
+        while !buffer.is_empty() {
+            match self.socket.read(buffer) {
+                Ok(0) => return Err(Stop::Gone),
+                Ok(n) => buffer = buffer.get_mut(n..).unwrap_or_default(),
+                Err(error) => self.wait_or_gone(&error)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn not_waited(&mut self, time: Duration) {
+        if let Look::Object(watch) = &mut self.look {
+            watch.not_waited(time);
         }
     }
 }

@@ -1,10 +1,16 @@
 //! The words between the main process and a worker.
 //!
 //! A frame is a length of four bytes, little-endian, and that many bytes of postcard. The content
-//! of an object is no part of a frame: it follows its request as plain bytes, or comes as a sealed
-//! memory file with the request's first byte. Every length is checked before anything is read for
-//! it, a frame that has bytes left over is broken, and an answer that says what no decoder says is
-//! broken too: whoever sends a broken frame is not spoken to again.
+//! of an object is no part of a frame: it follows its request as plain bytes, comes as a sealed
+//! memory file with the request's first byte, or is asked for piece by piece. The bytes of a child
+//! follow their frame too. Every length is checked before anything is read for it, a frame that has
+//! bytes left over is broken, and an answer that says what no decoder says is broken too: whoever
+//! sends a broken frame is not spoken to again.
+//!
+//! To a picture there is one [`Reply::Picture`]. To a container: any number of children, each
+//! [`Reply::Began`], [`Reply::Gave`] .., [`Reply::Ended`]; then [`Reply::Expanded`]. Where the
+//! content is [`Content::Asked`], [`Reply::Ask`] may stand before any of them, and is answered by a
+//! [`Piece`] before anything else is said.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,38 +18,43 @@ use super::picture::PictureAnswer;
 use super::sandbox::Level;
 use crate::media::{Limits, MediaStatus};
 use crate::perceptual::PdqQuality;
+use crate::unpack::{Child, End, Format, LONGEST_NAME};
 
-/// Longest frame either side sends: a picture's answer takes under 2 KiB.
+/// Longest frame either side sends: a picture's answer takes under 2 KiB, a name 4 KiB.
 pub(super) const LONGEST_FRAME: usize = 16 * 1024;
 
 /// Longest content sent through the socket; what is longer goes by memory file. A socket's buffer
 /// holds this, so that a sender of one small object never waits.
 pub(super) const LONGEST_INLINE: usize = 64 * 1024;
 
-/// Longest text an answer may hold: what `media` gives, and room for a format's name.
-const LONGEST_DETAIL: usize = 200;
+/// Most bytes of content asked for, and most bytes of a child given, at a time.
+pub(super) const LONGEST_PIECE: u32 = 64 * 1024;
 
-/// What a worker was started for: how much memory it may take.
+/// Longest text an answer may hold: what `media` gives, and room for a format's name.
+pub(super) const LONGEST_DETAIL: usize = 200;
+
+/// What a worker was started for: how much memory it may take, and how it is confined. All are
+/// confined alike so far; a profile for an external tool would say what that may reach in addition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Profile {
-    /// Any picture that an ordinary budget holds.
-    Picture,
+    /// Any content that an ordinary budget holds.
+    Ordinary,
     /// One that needs more; there is only one such worker at a time.
-    LargePicture,
+    Large,
 }
 
 impl Profile {
     /// As it stands among the arguments of a worker.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Self::Picture => "picture",
-            Self::LargePicture => "large-picture",
+            Self::Ordinary => "ordinary",
+            Self::Large => "large",
         }
     }
 
     /// The profile read back from an argument.
     pub(super) fn from_word(word: &str) -> Option<Self> {
-        [Self::Picture, Self::LargePicture].into_iter().find(|profile| profile.as_str() == word)
+        [Self::Ordinary, Self::Large].into_iter().find(|profile| profile.as_str() == word)
     }
 }
 
@@ -63,6 +74,27 @@ pub(super) struct Request {
 pub(super) enum Job {
     /// Decode and hash one picture.
     DecodePicture { max_pixels: u64, max_side: u32, max_memory: u64 },
+    /// Open a container and give its children.
+    Expand { format: Format, limits: ExpandLimits },
+}
+
+/// How much may come out of one container, and how often its content may be asked for. Counted on
+/// both sides: a worker that reaches a limit says so, one that passes it is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpandLimits {
+    /// Most children.
+    pub children: u32,
+    /// Most bytes of all children together.
+    pub bytes: u64,
+    /// Most requests for a piece of the content.
+    pub requests: u32,
+}
+
+impl Default for ExpandLimits {
+    /// 100,000 children, 16 GiB, and requests for 64 GiB of content in whole pieces.
+    fn default() -> Self {
+        Self { children: 100_000, bytes: 16 << 30, requests: 1 << 20 }
+    }
 }
 
 impl Job {
@@ -79,6 +111,16 @@ pub(super) enum Content {
     Inline(u32),
     /// A sealed memory file of this length came with the frame.
     Shared(u64),
+    /// It has this length and is asked for piece by piece; for containers only.
+    Asked(u64),
+}
+
+/// The answer to [`Reply::Ask`]: this many bytes, no more than were asked for, follow the frame;
+/// `None` where the first of them cannot be read. Fewer before one that cannot, none at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Piece {
+    pub(super) number: u64,
+    pub(super) len: Option<u32>,
 }
 
 /// What a worker says.
@@ -88,6 +130,29 @@ pub(super) enum Reply {
     Ready(Level),
     /// The answer to a picture.
     Picture { number: u64, answer: Box<PictureAnswer> },
+    /// A container's content is asked for.
+    Ask { number: u64, offset: u64, len: u32 },
+    /// A child begins.
+    Began { number: u64, child: Box<Child> },
+    /// This many bytes of it follow the frame.
+    Gave { number: u64, len: u32 },
+    /// It has ended.
+    Ended { number: u64, end: End },
+    /// The container has ended.
+    Expanded { number: u64, close: Close },
+}
+
+/// How a worker's work on a container ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Close {
+    /// As the container ended.
+    End(End),
+    /// At one of the [`ExpandLimits`]; the text says which.
+    Limit(String),
+    /// In a panic.
+    Panic,
+    /// Before it began: the content does not fit the worker's memory.
+    NoRoom,
 }
 
 /// A frame that is not of this protocol.
@@ -122,17 +187,51 @@ pub(super) fn request(frame: &[u8]) -> Result<Request, Broken> {
             Ok(request)
         }
         Content::Shared(1..) => Ok(request),
-        Content::Inline(_) | Content::Shared(_) => Err(Broken),
+        Content::Asked(_) if matches!(request.job, Job::Expand { .. }) => Ok(request),
+        Content::Inline(_) | Content::Shared(_) | Content::Asked(_) => Err(Broken),
     }
+}
+
+/// A piece of content from the bytes of its frame, without the length.
+pub(super) fn piece(frame: &[u8]) -> Result<Piece, Broken> {
+    let piece: Piece = whole(frame)?;
+    if piece.len.is_none_or(|len| len <= LONGEST_PIECE) { Ok(piece) } else { Err(Broken) }
 }
 
 /// A reply from the bytes of its frame, without the length.
 pub(super) fn reply(frame: &[u8]) -> Result<Reply, Broken> {
     let reply: Reply = whole(frame)?;
-    match &reply {
-        Reply::Picture { answer, .. } if !is_possible(answer) => Err(Broken),
-        Reply::Picture { .. } | Reply::Ready(_) => Ok(reply),
+    let possible = match &reply {
+        Reply::Ready(_) => true,
+        Reply::Picture { answer, .. } => is_possible(answer),
+        Reply::Ask { len, .. } | Reply::Gave { len, .. } => (1..=LONGEST_PIECE).contains(len),
+        Reply::Began { child, .. } => is_possible_child(child),
+        Reply::Ended { end, .. } => is_possible_end(end),
+        Reply::Expanded { close, .. } => match close {
+            Close::End(end) => is_possible_end(end),
+            Close::Limit(text) => is_detail(text),
+            Close::Panic | Close::NoRoom => true,
+        },
+    };
+    if possible { Ok(reply) } else { Err(Broken) }
+}
+
+fn is_possible_child(child: &Child) -> bool {
+    let second = child.modified.is_none_or(|time| time.nanos < 1_000_000_000 && time.digits <= 9);
+    child.name.len() <= LONGEST_NAME && second
+}
+
+/// Whether the end says what is missing, if anything is.
+fn is_possible_end(end: &End) -> bool {
+    match end {
+        End::Whole => true,
+        End::Partial(text) => is_detail(text) && !text.is_empty(),
     }
+}
+
+/// Whether a text is one inert line that is not too long.
+fn is_detail(text: &str) -> bool {
+    text.len() <= LONGEST_DETAIL && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn whole<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, Broken> {
@@ -145,8 +244,6 @@ fn whole<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, Broken> {
 /// Whether a decoder can have said this: a text is one inert line, hashes come with pixels only,
 /// and a time limit is never reported by the one it is set for.
 fn is_possible(answer: &PictureAnswer) -> bool {
-    let detail = answer.detail.as_bytes();
-    let inert = detail.iter().all(|byte| matches!(byte, b' '..=b'~'));
     let pixels = match answer.status {
         MediaStatus::Ok | MediaStatus::Partial => true,
         MediaStatus::Timeout => return false,
@@ -159,7 +256,7 @@ fn is_possible(answer: &PictureAnswer) -> bool {
         }
         None => true,
     };
-    inert && detail.len() <= LONGEST_DETAIL && sane
+    is_detail(&answer.detail) && sane
 }
 
 #[cfg(test)]
@@ -183,7 +280,7 @@ mod tests {
     fn good_request() -> Request {
         Request {
             number: 7,
-            profile: Profile::Picture,
+            profile: Profile::Ordinary,
             job: Job::decode_picture(&Limits::default()),
             content: Content::Inline(300),
         }

@@ -9,6 +9,7 @@
 use std::io::{self, IoSlice, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
@@ -32,6 +33,20 @@ pub(super) fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
     file.write_all(bytes)?;
     rustix::fs::fcntl_add_seals(&file, SEALS)?;
     Ok(file.into())
+}
+
+/// [`sealed`], waiting while the system is short of memory or descriptors.
+pub(super) fn sealed_patiently(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut attempts = 0_u32;
+    loop {
+        match sealed(bytes) {
+            Err(_) if attempts < 100 => {
+                attempts = attempts.saturating_add(1);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Sends bytes and, with the first of them, a descriptor. Returns how many bytes were taken.

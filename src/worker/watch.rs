@@ -48,26 +48,41 @@ pub(super) struct Watch {
     base: Option<Duration>,
     processor: Duration,
     wall: Duration,
+    /// Time in which nobody waited for the worker.
+    not_waited: Duration,
 }
 
 impl Watch {
     pub(super) fn begin(worker: Pid, limit: &TimeLimit, len: usize) -> Self {
         let processor = limit.processor(len);
         let wall = processor.saturating_mul(limit.hang_factor);
-        Self { worker, begun: Instant::now(), base: None, processor, wall }
+        Self {
+            worker,
+            begun: Instant::now(),
+            base: None,
+            processor,
+            wall,
+            not_waited: Duration::ZERO,
+        }
+    }
+
+    /// This time went by without anybody waiting for the worker, which may have waited itself.
+    pub(super) fn not_waited(&mut self, time: Duration) {
+        self.not_waited = self.not_waited.saturating_add(time);
     }
 
     /// Looks whether the worker may go on. The first look sets what later ones are compared with.
     pub(super) fn look(&mut self) -> Result<(), Late> {
-        let wall = self.begun.elapsed();
+        let elapsed = self.begun.elapsed();
+        let wall = elapsed.saturating_sub(self.not_waited);
         if wall >= self.wall {
             return Err(Late);
         }
-        // One thread cannot have used more than went by.
         let Some(used) = processor_time(self.worker) else {
             return if wall >= self.processor { Err(Late) } else { Ok(()) };
         };
-        let base = *self.base.get_or_insert_with(|| used.saturating_sub(wall));
+        // One thread cannot have used more than went by.
+        let base = *self.base.get_or_insert_with(|| used.saturating_sub(elapsed));
         if used.saturating_sub(base) >= self.processor { Err(Late) } else { Ok(()) }
     }
 }

@@ -35,11 +35,14 @@ cp "$build/$host/release/$target" "$build/fuzz-bin/$name"
 corpus=$build/fuzz-corpus/$name
 found=$build/fuzz-found/$name
 [ "$mode" = planted ] && rm -rf "$corpus" "$found"
-mkdir -p "$corpus" "$found" "seeds/$target" logs
+seeds=$build/fuzz-seeds/$target
+mkdir -p "$corpus" "$found" "$seeds" logs
+export FUZZ_SEEDS=$seeds # some targets write good inputs of today's format there
+[ -d "seeds/$target" ] && cp -r "seeds/$target/." "$seeds"
 full=$build/$name.full.log
 begun=$(date +%s)
 status=0
-nice -n 19 "$build/fuzz-bin/$name" "$corpus" "seeds/$target" \
+nice -n 19 "$build/fuzz-bin/$name" "$corpus" "$seeds" \
   -artifact_prefix="$found/" -max_total_time="$seconds" -max_len="${MAX_LEN:-65536}" \
   -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 >"$full" 2>&1 || status=$?
 took=$(($(date +%s) - begun))

@@ -25,4 +25,5 @@ mod scan;
 mod signature;
 mod support;
 mod tree;
+mod unpack;
 mod verify;

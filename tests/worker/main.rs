@@ -7,6 +7,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests make and read their own files")]
 #![allow(clippy::print_stdout, reason = "the runner's report")]
 
+mod ends;
+mod expand;
 mod hostile;
 mod pool;
 mod protocol;
@@ -24,14 +26,15 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let first = arguments.next();
     if first.as_ref().is_some_and(|first| first == worker::ARGUMENT) {
-        return ExitCode::from(worker::serve_with(arguments, stub::read_picture));
+        return ExitCode::from(worker::serve_with(arguments, stub::decoders()));
     }
     if first.is_some_and(|first| first == pool::ENDED_PROGRAM) {
         pool::be_ended();
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let tests: Vec<Test> = [pool::TESTS, protocol::TESTS, hostile::TESTS].concat();
+    let tests: Vec<Test> =
+        [pool::TESTS, expand::TESTS, ends::TESTS, protocol::TESTS, hostile::TESTS].concat();
     let chosen = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));
     let tests: Vec<_> = tests.into_iter().filter(|(name, _)| chosen(name)).collect();
     if arguments.iter().any(|argument| argument == "--list") {

@@ -45,7 +45,7 @@ pub(crate) fn product(workers: usize) -> Options {
     Options { program, ..Options::new(workers) }
 }
 
-fn order(what: &str) -> Vec<u8> {
+pub(crate) fn order(what: &str) -> Vec<u8> {
     format!("{ORDER}{what}").into_bytes()
 }
 
@@ -242,7 +242,7 @@ fn a_kill_from_outside_changes_no_answer() {
 }
 
 /// Processes that this one started.
-fn children() -> Vec<i32> {
+pub(crate) fn children() -> Vec<i32> {
     let own = std::process::id().to_string();
     let is_child = |pid: &i32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -19,7 +19,7 @@ fn start() -> (Child, UnixStream) {
     ours.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let own = std::process::id().to_string();
     let child = Command::new(env!("CARGO_BIN_EXE_assay"))
-        .args([assay::worker::ARGUMENT, "picture", "536870912", &own])
+        .args([assay::worker::ARGUMENT, "ordinary", "536870912", &own])
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stderr(Stdio::null())
         .spawn()
@@ -50,7 +50,7 @@ fn request() -> Vec<u8> {
 }
 
 fn called_by_a_person_it_ends_at_once() {
-    for arguments in [&[][..], &["picture"], &["picture", "1", "x"], &["picture", "99", "1"]] {
+    for arguments in [&[][..], &["ordinary"], &["ordinary", "1", "x"], &["ordinary", "99", "1"]] {
         let output = Command::new(env!("CARGO_BIN_EXE_assay"))
             .arg(assay::worker::ARGUMENT)
             .args(arguments)

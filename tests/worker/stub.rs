@@ -4,14 +4,80 @@
 
 use std::hint::black_box;
 
+use std::ops::ControlFlow;
+
+use assay::bytes::ReadAt;
+use assay::item::ObjectKind;
 use assay::media::{Limits, MediaStatus};
-use assay::worker::PictureAnswer;
+use assay::unpack::{self, Child, Children, End, Format};
+use assay::worker::{Decoders, PictureAnswer};
 
 /// What a content of this beginning makes the worker do.
 pub(crate) const ORDER: &str = "stub:";
 
+/// The stub in the place of every decoder.
+pub(crate) fn decoders() -> Decoders {
+    Decoders { read_picture, expand }
+}
+
+/// Gives one child, then obeys an order inside a second one; opens everything else as what it is.
+fn expand(format: Format, source: &dyn ReadAt, children: &mut dyn Children) -> End {
+    let mut head = [0; 64];
+    let n = source.fill_at(0, &mut head).unwrap_or(0);
+    let text = std::str::from_utf8(&head[..n]);
+    let Some(order) = text.ok().and_then(|text| text.strip_prefix(ORDER)) else {
+        return unpack::expand(format, source, children);
+    };
+    let order = order.split('\0').next().unwrap_or_default();
+    child(children, b"first", b"whole");
+    match order {
+        "children" => {
+            for n in 0..1_000_u32 {
+                child(children, &n.to_be_bytes(), b"x");
+            }
+        }
+        "bytes" => {
+            let _ = children.begin(&named(b"second"));
+            while children.bytes(&[0; 100_000]).is_continue() {}
+        }
+        "requests" => {
+            let _ = children.begin(&named(b"second"));
+            while source.read_at(1, &mut [0]).is_ok() {}
+        }
+        "nested" => {
+            let _ = children.begin(&named(b"outer"));
+            let _ = children.begin(&named(b"inner"));
+        }
+        "unfinished" => {}
+        "second" => child(children, b"second", &vec![7; 300_000]),
+        order => {
+            let _ = children.begin(&named(b"second"));
+            let _ = children.bytes(b"some");
+            let said = obey(order);
+            let _ = children.bytes(said.as_bytes());
+        }
+    }
+    match order {
+        "unfinished" => drop(children.begin(&named(b"second"))),
+        "children" => {}
+        _ => drop(children.end(&End::Whole)),
+    }
+    End::Whole
+}
+
+fn named(name: &[u8]) -> Child {
+    let kind = ObjectKind::ArchiveMember;
+    Child { name: name.to_vec(), stated_size: Some(5), kind, modified: None }
+}
+
+fn child(children: &mut dyn Children, name: &[u8], bytes: &[u8]) {
+    let _ = children.begin(&named(name));
+    let _: ControlFlow<()> = children.bytes(bytes);
+    let _ = children.end(&End::Whole);
+}
+
 /// Obeys an order; reads everything else as the picture it may be.
-pub(crate) fn read_picture(bytes: &[u8], limits: &Limits) -> PictureAnswer {
+fn read_picture(bytes: &[u8], limits: &Limits) -> PictureAnswer {
     let text = std::str::from_utf8(bytes.get(..64.min(bytes.len())).unwrap_or_default());
     match text.ok().and_then(|text| text.strip_prefix(ORDER)) {
         Some(order) => said(&obey(order.split('\0').next().unwrap_or_default())),
