@@ -20,14 +20,17 @@ const LABEL: usize = 44;
 const LIST: usize = 24;
 
 /// What a match is and is not.
-const MEANING: [&str; 4] = [
+const MEANING: [&str; 3] = [
     "A match is a lead, not an identification: a person must compare the object with the \
      entry's source before anything is concluded from it.",
     "\"No match\" does not show that no known material is present: only what was read whole \
      was compared, and only with the entries of the sets above.",
     "Kinds and categories are those of the sets; this program states no legal assessment.",
-    "Not validated for casework.",
 ];
+
+/// What nobody has vouched for.
+const NOT_VALIDATED: &str = "Not validated for casework by this program's makers: validate it in \
+     your laboratory before relying on it.";
 
 /// What this version does not look into.
 const NOT_SUPPORTED: [&str; 4] = [
@@ -47,8 +50,17 @@ pub(super) fn render(run: &RunManifest, tally: &Tally) -> String {
     not_examined(&mut page, run, tally);
     page.title("What this means");
     MEANING.iter().for_each(|sentence| page.item(sentence));
+    page.item(&format!("{NOT_VALIDATED} Decoders ran confined by: {}.", confined_by(run)));
     how_to_verify(&mut page, run);
     page.0
+}
+
+/// What the workers reached.
+fn confined_by(run: &RunManifest) -> String {
+    match run.tool.sandbox.as_str() {
+        "" => "nothing that was recorded".to_owned(),
+        level => ascii(level),
+    }
 }
 
 fn head(page: &mut Page, run: &RunManifest) {

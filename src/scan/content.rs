@@ -259,5 +259,16 @@ mod tests {
     #[test]
     fn nothing_is_stated_of_a_read_that_was_cancelled() {
         assert!(run(Script([Ok(vec![1])].into(), Ok(())), true).is_none());
+        // While the picture was decoded, after its bytes were read.
+        let reading = Reading {
+            selection: Selection::ALL,
+            budget: &Budget::new(1000),
+            pictures: &|_| None,
+            bytes_read: &AtomicU64::new(0),
+            cancel: &AtomicBool::new(false),
+        };
+        let gif = b"GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02L\x01\0;".to_vec();
+        let script = Script([Ok(gif)].into(), Ok(()));
+        assert!(reading.read(Box::new(script), 100, &mut [0; 64]).is_none());
     }
 }

@@ -13,6 +13,7 @@ cd "$(dirname "$0")"
 target=${1:?which target: see targets/}
 seconds=${2:?how many seconds}
 mode=${3:-}
+revision=$(git describe --always --dirty --abbrev=8 2>/dev/null || echo unknown)
 host=$(rustc -vV | sed -n 's/^host: //p')
 
 # Coverage instrumentation of this program and its Rust packages, not of build scripts.
@@ -48,7 +49,7 @@ nice -n 19 "$build/fuzz-bin/$name" "$corpus" "$seeds" \
 took=$(($(date +%s) - begun))
 
 {
-  echo "target $name, revision $(git rev-parse --short HEAD 2>/dev/null || echo unknown), $(rustc -V)"
+  echo "target $name, revision $revision, $(rustc -V)"
   echo "ran $took s, exit code $status, inputs kept $(find "$corpus" -type f | wc -l)"
   grep -E 'INFO: (Seed|Loaded [0-9]+ (modules|PC))' "$full" | head -3 || true
   grep -aE '\bINITED\b' "$full" | head -1 || true

@@ -45,8 +45,11 @@ const PACKAGES: &[(&str, &[&str])] = &[
 
 /// What runs third-party decoders: nobody but a worker calls it, so that the main process holds
 /// no decoder. Types of these modules are free.
-const DECODERS: &[(&str, &str, &[&str])] =
-    &[("media", "decode", &["media", "worker"]), ("worker", "read_picture", &["worker"])];
+const DECODERS: &[(&str, &str, &[&str])] = &[
+    ("media", "decode", &["media", "worker"]),
+    ("unpack", "expand", &["unpack", "worker"]),
+    ("worker", "read_picture", &["worker"]),
+];
 
 /// One use of a module or package: line and path segments, from the crate root or a package name.
 type Use = (usize, Vec<String>);
@@ -220,6 +223,7 @@ fn only_a_worker_decodes() {
         "use crate::{media::{self, decode as d}, item};",
         "use crate::media; fn f() { media::decode(b\"\", &l); }",
         "fn f() { crate::worker::read_picture(b\"\", &l); }",
+        "use crate::unpack::{Format, expand};",
         "use crate::worker; fn f() { vec![worker::read_picture(b\"\", &l)]; }",
     ];
     for module in ["scan", "cli", "report"] {

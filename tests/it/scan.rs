@@ -217,6 +217,10 @@ fn the_level_of_the_sandbox_stands_in_the_record_and_pictures_are_read_through_i
     let record: RunManifest =
         serde_json::from_slice(&fs::read(out.join("run.json")).unwrap()).unwrap();
     assert!(record.tool.sandbox.contains("seccomp"), "{}", record.tool.sandbox);
+    let summary = std::fs::read_to_string(plan.out.join("summary.txt")).unwrap();
+    let summary = summary.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = format!("Decoders ran confined by: {}.", record.tool.sandbox);
+    assert!(summary.contains(&sentence), "{sentence}");
     let limits = assay::media::Limits::default();
     let rows = cells(&out, "files.csv", ["file_name", "media_status", "pdq", "phash"]);
     assert_eq!(rows.len(), pictures);

@@ -37,13 +37,6 @@ impl Children for Taken {
     fn begin(&mut self, child: &Child) -> ControlFlow<()> {
         assert!(!self.open, "a child begins in another one");
         assert!(child.name.len() <= assay::unpack::LONGEST_NAME);
-        // A length check that is wrong by one.
-        #[cfg(feature = "planted")]
-        if child.name.len() <= 17 {
-            let mut room = [0_u8; 16];
-            let fits = room.get_mut(..child.name.len());
-            fits.expect("planted: a name does not fit its room").copy_from_slice(&child.name);
-        }
         self.open = true;
         self.children += 1;
         assert!(self.children <= fuzzing::LIMITS.children);
@@ -52,6 +45,13 @@ impl Children for Taken {
 
     fn bytes(&mut self, bytes: &[u8]) -> ControlFlow<()> {
         assert!(self.open && !bytes.is_empty());
+        // A length check that is wrong: the room is for 64 bytes.
+        #[cfg(feature = "planted")]
+        if bytes.len() < 100 {
+            let mut room = [0_u8; 64];
+            let fits = room.get_mut(..bytes.len());
+            fits.expect("planted: a piece does not fit its room").copy_from_slice(bytes);
+        }
         self.bytes += bytes.len() as u64;
         assert!(self.bytes <= fuzzing::LIMITS.bytes);
         ControlFlow::Continue(())
