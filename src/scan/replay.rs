@@ -81,7 +81,7 @@ fn read(item: Item, number: u32, selection: Selection) -> Result<Record, ScanErr
     let shared = Shared {
         index: &index,
         near: None,
-        pictures: &|bytes| pool.read_picture(bytes),
+        pictures: &|bytes| Some(pool.read_picture(bytes)),
         budget: picture::Budget::new(picture::BUDGET_BYTES),
         selection,
         counters: &counters,

@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay::digest::{Algorithm, Digest, Hasher, Selection};
@@ -228,7 +229,7 @@ fn a_run_over_an_image_that_was_stopped_ends_as_one_that_was_not() {
     for stop_after in [1, 20, 90] {
         let out = tree.beside(&format!("out{stop_after}"));
         let mut plan = plan(&image, &out);
-        let (counters, cancel) = (Counters::default(), AtomicBool::new(false));
+        let (counters, cancel) = (Counters::default(), Arc::new(AtomicBool::new(false)));
         let mut count = 0;
         let mut stop = |_: &assay::report::Record| {
             count += 1;

@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn a_read_stops_before_a_hole_and_fails_in_it() {
         let data: Arc<dyn ReadAt> = Arc::new(Whole);
-        let ranges = Ranges::new([10..20].into(), 100);
+        let ranges = Ranges::new(vec![10..15, 15..20], 100);
         let masked = Masked { whole: data, ranges, code: Code::BadSectors, detail: "listed" };
         let mut buf = [0; 64];
         assert_eq!(masked.read_at(4, &mut buf).unwrap(), 6);
