@@ -91,12 +91,12 @@ fn root() -> ObjectPath {
     ObjectPath::evidence(1).given_inside("p1")
 }
 
-/// The path of an object below the volume, as the maker writes it; without the mark of a deleted
-/// one.
+/// The path of an object below the volume, as the maker writes it; without the marks of
+/// deleted ones.
 fn path(node: &Node) -> String {
     let text = node.path.text();
     let text = text.strip_prefix("E1!/p1").unwrap();
-    text.split('|').next().unwrap().to_owned()
+    text.split('/').map(|name| name.split('|').next().unwrap()).collect::<Vec<_>>().join("/")
 }
 
 /// SHA-256 of a content; `None` where a part of it is missing.

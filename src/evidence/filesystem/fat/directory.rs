@@ -221,6 +221,36 @@ impl Ground<'_> {
         Ok(folder)
     }
 
+    /// The part of a deleted folder that this cluster holds: a free one, not listed before, all of
+    /// whose bytes are entries.
+    pub(super) fn orphan(&mut self, cluster: u32) -> Option<Directory> {
+        if self.table.get(cluster) != Entry::Free || self.claims.is_listed(cluster) {
+            return None;
+        }
+        let at = self.layout.cluster_at(cluster)?;
+        let mut first = [0; 32];
+        self.volume.fill_at(at, &mut first).ok().filter(|n| *n == first.len())?;
+        let wide = self.layout.kind == Kind::Fat32;
+        let may_be = match Slot::read(&first, wide) {
+            Ok(Slot::Short(short)) => {
+                short.is_self() || short.is_convincing(&self.layout.all_clusters())
+            }
+            Ok(Slot::Long(_)) => true,
+            _ => false,
+        };
+        if !may_be {
+            return None;
+        }
+        if let Ok(folder) = self.deleted_directory(cluster) {
+            return Some(folder);
+        }
+        let mut folder = Directory::default();
+        folder.push(at, present(at, at.saturating_add(self.layout.cluster), self.volume.len()));
+        self.only_entries(&folder, 0, false)?;
+        self.claims.list(cluster);
+        Some(folder)
+    }
+
     /// Clusters of a folder, as far as they are whole.
     pub(super) fn clusters_of(&self, folder: &Directory) -> Vec<u32> {
         let Self { layout, .. } = self;
@@ -288,17 +318,16 @@ impl Ground<'_> {
                 _ if ended => return None,
                 Read::Slot(_, Slot::Long(piece)) => {
                     let order = piece.order & 0x3F;
-                    if piece.order != DELETED && !(1..=20).contains(&order) {
+                    if !piece.sound || piece.order != DELETED && !(1..=20).contains(&order) {
                         return None;
                     }
-                    entries = entries.saturating_add(1);
                 }
                 Read::Slot(_, Slot::Short(short)) => {
                     let dots = head && at.saturating_sub(from) < ENTRY.saturating_mul(2);
-                    if short.is_dot() != dots || !(dots || short.is_plausible(&clusters)) {
+                    if short.is_dot() != dots || !(dots || short.is_convincing(&clusters)) {
                         return None;
                     }
-                    entries = entries.saturating_add(1);
+                    entries = entries.saturating_add(u64::from(!dots));
                 }
                 Read::Lost | Read::Past => return None,
             }

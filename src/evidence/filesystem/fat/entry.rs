@@ -39,6 +39,8 @@ pub(super) struct Piece {
     /// Sum of the short name that it belongs to.
     pub(super) sum: u8,
     pub(super) units: [u16; 13],
+    /// What the format sets to zero is zero.
+    pub(super) sound: bool,
 }
 
 /// An entry with a short name.
@@ -88,7 +90,8 @@ impl Piece {
         for (unit, at) in units.iter_mut().zip(places) {
             *unit = block.u16_le(at)?;
         }
-        Ok(Self { order: block.u8(0)?, sum: block.u8(13)?, units })
+        let sound = block.u8(12)? == 0 && block.u16_le(26)? == 0;
+        Ok(Self { order: block.u8(0)?, sum: block.u8(13)?, units, sound })
     }
 }
 
@@ -134,6 +137,13 @@ impl Short {
         let dated = self.modified.0 == 0 || times.modified.is_some();
         let made = self.created.0 == 0 || times.created.is_some();
         self.attributes & RESERVED == 0 && name && first && placed && !folder && dated && made
+    }
+
+    /// True for what is an entry by itself, where no folder says so: plausible, with a date, and
+    /// with nothing in the bits that no system uses. Text never is.
+    pub(super) fn is_convincing(&self, clusters: &std::ops::Range<u32>) -> bool {
+        let dated = self.times().modified.is_some();
+        self.is_plausible(clusters) && dated && self.lower & !0x18 == 0
     }
 
     /// False for a deleted entry that is filler rather than the rest of an entry.

@@ -10,6 +10,8 @@
 //! - A deleted object gets the free clusters from its first on, those in use left out. That is an
 //!   assumption, for one cluster as for many, and its basis says so; a cluster that two deleted
 //!   objects may have had is given to neither.
+//! - Free clusters that hold entries and nothing else, and that no folder leads to, are parts of
+//!   deleted folders: what they name is given below `$Orphans`.
 //! - What stands behind the end mark of a folder, or in a deleted folder, is deleted.
 //! - Times are the local time of an unknown zone and stay so.
 //!

@@ -81,7 +81,9 @@ impl Pieces {
         if long.is_empty() || !may_be_first(first) {
             return plain(false, Some("the long name before it is not its own"));
         }
-        let certain = derived_first(&long, page).contains(&Some(first));
+        // Without its end, a name may have lost pieces that stood in another cluster.
+        let ended = own.iter().any(|piece| piece.units.contains(&0));
+        let certain = ended && derived_first(&long, page).contains(&Some(first));
         Name { bytes: long, certain, wrong: None }
     }
 
@@ -216,7 +218,12 @@ mod tests {
         for (n, part) in units.chunks(13).enumerate().rev() {
             let last = if n + 1 == count { LAST } else { 0 };
             let order = if deleted { DELETED } else { u8::try_from(n + 1).unwrap() | last };
-            pieces.push(Piece { order, sum: sum(of), units: part.try_into().unwrap() });
+            pieces.push(Piece {
+                order,
+                sum: sum(of),
+                units: part.try_into().unwrap(),
+                sound: true,
+            });
         }
         pieces
     }

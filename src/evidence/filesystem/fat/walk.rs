@@ -36,8 +36,8 @@ struct Frame {
     at: u64,
     /// No entry was ever made behind here.
     ended: bool,
-    /// It was deleted, and so was all in it.
-    deleted: bool,
+    /// Whether it exists; if not, nothing in it does.
+    alloc: AllocStatus,
     pieces: Pieces,
     path: ObjectPath,
     /// How often each name was given, by its hash: to tell equal siblings apart.
@@ -50,9 +50,15 @@ struct Found {
     name: Name,
     /// Byte of the entry in the volume.
     at: u64,
-    deleted: bool,
+    alloc: AllocStatus,
     /// It stands in a cluster that was assumed to be of its folder.
     assumed: bool,
+}
+
+impl Found {
+    fn exists(&self) -> bool {
+        self.alloc == AllocStatus::Allocated
+    }
 }
 
 /// One pass.
@@ -77,7 +83,14 @@ impl Walk<'_, '_, '_> {
             let why = format!("root folder: {why}");
             self.listing.problems.push(Problem::new(*code, Stage::Enumerate, why));
         }
-        let mut way = vec![self.frame(folder, root.clone(), false)];
+        let first = self.frame(folder, root.clone(), AllocStatus::Allocated);
+        self.tree(first)?;
+        self.orphans(&root.given_below("$Orphans"))
+    }
+
+    /// Goes through a folder and all below it.
+    fn tree(&mut self, first: Frame) -> ControlFlow<()> {
+        let mut way = vec![first];
         let mut held = 0_u64;
         while let Some(frame) = way.last_mut() {
             if self.cancel.load(Ordering::Relaxed) {
@@ -103,6 +116,31 @@ impl Walk<'_, '_, '_> {
         ControlFlow::Continue(())
     }
 
+    /// Goes through free clusters that hold entries and nothing else and that no folder led to:
+    /// parts of deleted folders.
+    fn orphans(&mut self, path: &ObjectPath) -> ControlFlow<()> {
+        for cluster in self.ground.layout.all_clusters() {
+            if cluster % (1 << 12) == 0 && self.cancel.load(Ordering::Relaxed) {
+                return ControlFlow::Break(());
+            }
+            if let Some(folder) = self.ground.orphan(cluster) {
+                self.claim_free(&folder);
+                let first = self.frame(folder, path.clone(), AllocStatus::Orphan);
+                self.tree(first)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// In the first pass, claims the clusters of a deleted folder.
+    fn claim_free(&mut self, folder: &Directory) {
+        if self.emit.is_none() {
+            for cluster in self.ground.clusters_of(folder) {
+                self.ground.claims.add(cluster);
+            }
+        }
+    }
+
     fn take_chain_of_root(&mut self) {
         if let super::boot::Root::Chain(cluster) = self.ground.layout.root {
             self.take_chain(cluster, None);
@@ -118,7 +156,7 @@ impl Walk<'_, '_, '_> {
     }
 
     /// A folder to go on with; in the second pass it is counted.
-    fn frame(&mut self, folder: Directory, path: ObjectPath, deleted: bool) -> Frame {
+    fn frame(&mut self, folder: Directory, path: ObjectPath, alloc: AllocStatus) -> Frame {
         if self.emit.is_some() {
             self.listing.directories = self.listing.directories.saturating_add(1);
         }
@@ -127,7 +165,7 @@ impl Walk<'_, '_, '_> {
             window: Window::default(),
             at: 0,
             ended: false,
-            deleted,
+            alloc,
             pieces: Pieces::default(),
             path,
             names: HashMap::new(),
@@ -188,23 +226,27 @@ impl Walk<'_, '_, '_> {
             }
             let name = frame.pieces.name(&short, self.page);
             frame.pieces.clear();
-            let deleted = frame.deleted || frame.ended || short.is_deleted();
-            return Some(Found { short, name, at: place, deleted, assumed });
+            let gone = frame.ended || short.is_deleted();
+            let alloc = match frame.alloc {
+                AllocStatus::Allocated if gone => AllocStatus::Deleted,
+                alloc => alloc,
+            };
+            return Some(Found { short, name, at: place, alloc, assumed });
         }
     }
 
     fn file(&mut self, frame: &mut Frame, found: &Found) -> ControlFlow<()> {
         let (cluster, size) = (found.short.cluster, u64::from(found.short.size));
         if self.emit.is_none() {
-            match found.deleted {
-                true => self.ground.claim_deleted(cluster, size),
-                false => self.ground.claim_chain(cluster),
+            match found.exists() {
+                false => self.ground.claim_deleted(cluster, size),
+                true => self.ground.claim_chain(cluster),
             }
             return ControlFlow::Continue(());
         }
         let mut meta = meta(ObjectKind::File, found);
         meta.size = Some(size);
-        let extents = if found.deleted {
+        let extents = if !found.exists() {
             let recovered = self.ground.deleted_extents(cluster, size);
             meta.basis = recovered.basis;
             if self.may_lack_high_word(cluster) && size > 0 {
@@ -231,13 +273,13 @@ impl Walk<'_, '_, '_> {
         room: bool,
     ) -> ControlFlow<(), Option<Frame>> {
         let cluster = found.short.cluster;
-        if !found.deleted {
+        if found.exists() {
             self.take_chain(cluster, None);
             if self.emit.is_some() {
                 self.listing.existing = self.listing.existing.saturating_add(1);
             }
         }
-        let mut folder = match (room, found.deleted) {
+        let mut folder = match (room, !found.exists()) {
             (false, _) => {
                 Directory::refused(Code::LimitReached, "too many folders inside each other")
             }
@@ -247,12 +289,10 @@ impl Walk<'_, '_, '_> {
                 Err(why) => Directory::refused(Code::SubtreeIncomplete, &why),
             },
         };
-        if found.deleted && self.emit.is_none() {
-            for cluster in self.ground.clusters_of(&folder) {
-                self.ground.claims.add(cluster);
-            }
+        if !found.exists() {
+            self.claim_free(&folder);
         }
-        self.note_lost(&mut folder, found.deleted);
+        self.note_lost(&mut folder, !found.exists());
         let path = match self.emit {
             Some(_) => path_of(frame, found),
             None => frame.path.clone(),
@@ -264,7 +304,7 @@ impl Walk<'_, '_, '_> {
             let content = NodeContent::Nothing { status: Status::Unread, problem };
             self.send(path.clone(), found, meta(ObjectKind::Special, found), content)?;
         }
-        let next = (folder.len > 0).then(|| self.frame(folder, path, found.deleted));
+        let next = (folder.len > 0).then(|| self.frame(folder, path, found.alloc));
         ControlFlow::Continue(next)
     }
 
@@ -308,7 +348,7 @@ impl Walk<'_, '_, '_> {
 fn meta(kind: ObjectKind, found: &Found) -> ItemMeta {
     let certain = found.name.certain && !found.assumed;
     ItemMeta {
-        alloc: if found.deleted { AllocStatus::Deleted } else { AllocStatus::Allocated },
+        alloc: found.alloc,
         attribution: Some(match certain {
             true => NameAttribution::Certain,
             false => NameAttribution::Uncertain,
@@ -330,7 +370,7 @@ fn reference(found: &Found) -> String {
 /// with `2` and so on.
 fn path_of(frame: &mut Frame, found: &Found) -> ObjectPath {
     let path = frame.path.below(&found.name.bytes);
-    if found.deleted {
+    if !found.exists() {
         return path.marked(&reference(found));
     }
     let mut hasher = DefaultHasher::new();
