@@ -22,6 +22,13 @@ pub enum Place {
     Hole,
     /// In the file system's own structures; a copy of them.
     Resident(Arc<[u8]>),
+    /// The first bytes of a unit that is compressed by itself.
+    Lznt1 {
+        /// Where the compressed bytes are in the volume: from this byte on, so many, in order.
+        runs: Arc<[(u64, u64)]>,
+        /// Bytes of the whole unit, at most 1 MiB; the extent has no more.
+        unit_len: u32,
+    },
     /// Not to be had: their object is partial, for this reason.
     Missing(Code, Arc<str>),
 }

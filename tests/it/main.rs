@@ -16,6 +16,7 @@ mod layers;
 mod media;
 mod mounts;
 mod near;
+mod ntfs;
 mod output;
 mod partition;
 mod perceptual;

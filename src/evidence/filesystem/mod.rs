@@ -10,6 +10,7 @@
 //! [`crate::item::Place::Missing`], which makes its object partial: no digest is stated of guesses.
 
 pub mod fat;
+pub mod ntfs;
 mod stream;
 
 pub use stream::ExtentStream;

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::bytes::{ReadAt, Unreadable};
+use crate::evidence::filesystem::ntfs::lznt1;
 use crate::item::{Extent, Place, Stream};
 use crate::problem::{Code, Problem, Stage};
 
@@ -17,6 +18,11 @@ const SECTOR: u64 = 512;
 /// Bytes on end that a drive does not give before the rest of the object is given up: each costs a
 /// dying drive seconds.
 const HOPELESS: u64 = 2 << 20;
+
+/// Bytes of the largest compressed unit.
+const MOST_UNIT: u32 = 1 << 20;
+
+const OUTSIDE: &str = "the bytes lie behind the end of the volume";
 
 /// The bytes of an object in a volume.
 pub struct ExtentStream {
@@ -28,7 +34,12 @@ pub struct ExtentStream {
     at: u64,
     /// Bytes that cannot be given, up to `at`.
     hole: Option<Hole>,
+    /// The compressed unit being read, unpacked.
+    unit: Option<Unpacked>,
 }
+
+/// What unpacking a unit gave: its bytes, or why there are none.
+type Unpacked = Result<Vec<u8>, (Code, Arc<str>)>;
 
 struct Hole {
     start: u64,
@@ -47,21 +58,23 @@ enum Step {
 impl ExtentStream {
     /// Reads these runs of the volume, one after the other.
     pub fn new(volume: Arc<dyn ReadAt>, extents: Vec<Extent>) -> Self {
-        Self { volume, extents: extents.into_iter(), run: None, at: 0, hole: None }
+        Self { volume, extents: extents.into_iter(), run: None, at: 0, hole: None, unit: None }
     }
 
-    /// The run that the next byte lies in; `None` at the end.
-    fn current(&mut self) -> Option<(&Extent, u64)> {
+    /// Takes up the run that the next byte lies in; `None` at the end.
+    fn take_up(&mut self) -> Option<()> {
         while self.run.as_ref().is_none_or(|(run, done)| *done >= run.len) {
             self.run = Some((self.extents.next()?, 0));
+            self.unit = None;
         }
-        self.run.as_ref().map(|(run, done)| (run, *done))
+        Some(())
     }
 
     /// Reads as much of the current run as there is room for; `None` at the end.
     fn step(&mut self, buf: &mut [u8]) -> Option<Step> {
         let volume = Arc::clone(&self.volume);
-        let (run, done) = self.current()?;
+        self.take_up()?;
+        let (run, done) = self.run.as_ref().map(|(run, done)| (run, *done))?;
         let left = run.len.saturating_sub(done);
         let room = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
         let room = buf.get_mut(..room).unwrap_or_default();
@@ -72,6 +85,13 @@ impl ExtentStream {
                 Step::Bytes(room.len())
             }
             Place::Resident(bytes) => resident(bytes, done, left, room),
+            Place::Lznt1 { runs, unit_len } => {
+                let unpack = || unpack(&*volume, runs, *unit_len, run.len);
+                match self.unit.get_or_insert_with(unpack) {
+                    Ok(bytes) => resident(bytes, done, left, room),
+                    Err((code, why)) => Step::Hole(left, *code, Arc::clone(why)),
+                }
+            }
             Place::Disk(start) => match start.checked_add(done) {
                 Some(from) => on_disk(&*volume, from, left, room),
                 None => outside(left),
@@ -178,9 +198,34 @@ fn on_disk(volume: &dyn ReadAt, from: u64, left: u64, room: &mut [u8]) -> Step {
     }
 }
 
+/// Reads a compressed unit and unpacks its first `len` bytes.
+fn unpack(volume: &dyn ReadAt, runs: &[(u64, u64)], unit_len: u32, len: u64) -> Unpacked {
+    let damaged = || (Code::FilesystemDamaged, Arc::from("a compressed unit does not unpack"));
+    let unit_len = u64::from(unit_len.min(MOST_UNIT));
+    let len = usize::try_from(len.min(unit_len)).map_err(|_| damaged())?;
+    let mut packed = Vec::new();
+    for (at, bytes) in runs {
+        let room = usize::try_from((*bytes).min(unit_len)).map_err(|_| damaged())?;
+        let done = packed.len();
+        if u64::try_from(done.saturating_add(room)).is_ok_and(|sum| sum > unit_len) {
+            return Err(damaged());
+        }
+        packed.resize(done.saturating_add(room), 0);
+        let n = volume.fill_at(*at, packed.get_mut(done..).unwrap_or_default());
+        let n = n.map_err(|error| match Unreadable::of(&error) {
+            Some(Unreadable { code, detail, .. }) => (*code, detail.as_str().into()),
+            None => (Code::IoError, format!("reading: {error}").into()),
+        })?;
+        if n < room {
+            return Err((Code::ChainBroken, OUTSIDE.into()));
+        }
+    }
+    lznt1::unpack(&packed, len).map_err(|_| damaged())
+}
+
 /// The volume ends before the run does.
 fn outside(left: u64) -> Step {
-    Step::Hole(left, Code::ChainBroken, "the bytes lie behind the end of the volume".into())
+    Step::Hole(left, Code::ChainBroken, OUTSIDE.into())
 }
 
 #[cfg(test)]
