@@ -85,6 +85,11 @@ fn shown(extent: &Extent, at: u64, start: u64) -> String {
         Place::Disk(place) => format!("image {}", start.saturating_add(*place)),
         Place::Hole => "zeros, not stored".to_owned(),
         Place::Resident(_) => "in the file system's own record".to_owned(),
+        Place::Lznt1 { runs, .. } => {
+            let from = |(at, len): &(u64, u64)| format!("{} ({len})", start.saturating_add(*at));
+            let from: Vec<_> = runs.iter().map(from).collect();
+            format!("compressed by LZNT1, image {}", from.join(" "))
+        }
         Place::Missing(code, detail) => format!("missing: {code}: {detail}"),
     };
     format!("object {at}, {len} bytes: {place}")

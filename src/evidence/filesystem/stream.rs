@@ -108,8 +108,8 @@ impl ExtentStream {
 
     /// Takes all that is left into the hole.
     fn give_up(&mut self) {
-        while let Some((run, done)) = self.current() {
-            let left = run.len.saturating_sub(done);
+        while self.take_up().is_some() {
+            let left = self.run.as_ref().map_or(0, |(run, done)| run.len.saturating_sub(*done));
             self.advance(left);
         }
     }

@@ -178,10 +178,7 @@ fn item(node: Node, key: OrderKey, volume: &Arc<dyn ReadAt>, part: &Part, fs_typ
     meta.volume.clone_from(&part.name);
     fs_type.clone_into(&mut meta.fs_type);
     if let NodeContent::Extents(extents) = &content {
-        let mut on_disk = extents.iter().filter_map(|extent| match extent.place {
-            Place::Disk(at) => Some(at),
-            _ => None,
-        });
+        let mut on_disk = extents.iter().flat_map(on_disk);
         meta.disk_offset = on_disk.next().map(|at| part.start.saturating_add(at));
         let more = u64::from(meta.disk_offset.is_some());
         let count = u64::try_from(on_disk.count()).unwrap_or(u64::MAX);
@@ -189,6 +186,15 @@ fn item(node: Node, key: OrderKey, volume: &Arc<dyn ReadAt>, part: &Part, fs_typ
     }
     let volume = Arc::clone(volume);
     Item { path, key, found: Box::new(Listed { volume, meta, content, problems }) }
+}
+
+/// Where the parts of an extent begin in the volume that are stored there.
+fn on_disk(extent: &Extent) -> Vec<u64> {
+    match &extent.place {
+        Place::Disk(at) => vec![*at],
+        Place::Lznt1 { runs, .. } => runs.iter().map(|(at, _)| *at).collect(),
+        Place::Hole | Place::Resident(_) | Place::Missing(..) => Vec::new(),
+    }
 }
 
 /// An object of a volume, of which everything but its bytes is known.
