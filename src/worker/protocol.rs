@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::picture::PictureAnswer;
 use super::sandbox::Level;
+use crate::item::ObjectKind;
 use crate::media::{Limits, MediaStatus};
 use crate::perceptual::PdqQuality;
 use crate::unpack::{Child, End, Format, LONGEST_NAME};
@@ -216,9 +217,20 @@ pub(super) fn reply(frame: &[u8]) -> Result<Reply, Broken> {
     if possible { Ok(reply) } else { Err(Broken) }
 }
 
+/// Whether a container can hold this.
 fn is_possible_child(child: &Child) -> bool {
     let second = child.modified.is_none_or(|time| time.nanos < 1_000_000_000 && time.digits <= 9);
-    child.name.len() <= LONGEST_NAME && second
+    let inside = matches!(
+        child.kind,
+        ObjectKind::ArchiveMember
+            | ObjectKind::DocumentImage
+            | ObjectKind::Attachment
+            | ObjectKind::Thumbnail
+            | ObjectKind::Preview
+            | ObjectKind::EmbeddedPicture
+            | ObjectKind::VideoFrame
+    );
+    child.name.len() <= LONGEST_NAME && second && inside
 }
 
 /// Whether the end says what is missing, if anything is.
@@ -323,6 +335,32 @@ mod tests {
             let bytes =
                 frame(&Reply::Picture { number: 1, answer: answer.clone().into() }).unwrap();
             assert_eq!(reply(&bytes[4..]), Err(Broken), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_child_no_container_holds_is_broken() {
+        let good = Child {
+            name: b"a".to_vec(),
+            stated_size: Some(u64::MAX),
+            kind: ObjectKind::Attachment,
+            modified: None,
+        };
+        let read = |child: &Child| {
+            let began = Reply::Began { number: 1, child: child.clone().into() };
+            reply(&frame(&began).unwrap()[4..])
+        };
+        assert!(read(&good).is_ok());
+        let long = Child { name: vec![b'a'; LONGEST_NAME + 1], ..good.clone() };
+        let carved = Child { kind: ObjectKind::Carved, ..good };
+        assert_eq!((read(&long), read(&carved)), (Err(Broken), Err(Broken)));
+        for text in ["", "line\nbreak", "\u{202e}"] {
+            let ended = Reply::Ended { number: 1, end: End::Partial(text.into()) };
+            assert_eq!(reply(&frame(&ended).unwrap()[4..]), Err(Broken), "{text:?}");
+        }
+        for len in [0, LONGEST_PIECE + 1] {
+            let gave = Reply::Gave { number: 1, len };
+            assert_eq!(reply(&frame(&gave).unwrap()[4..]), Err(Broken), "{len}");
         }
     }
 
