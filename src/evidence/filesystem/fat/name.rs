@@ -33,11 +33,16 @@ pub(super) struct Name {
     pub(super) wrong: Option<&'static str>,
 }
 
-/// Pieces of a long name since the last short entry.
+/// Pieces of a long name since the last short entry, and whether there may have been more.
 #[derive(Debug, Default)]
-pub(super) struct Pieces(Vec<Piece>);
+pub(super) struct Pieces(Vec<Piece>, bool);
 
 impl Pieces {
+    /// None yet, and those to come may lack some that stood in another cluster.
+    pub(super) fn torn() -> Self {
+        Self(Vec::new(), true)
+    }
+
     pub(super) fn push(&mut self, piece: Piece) {
         if self.0.len() >= MOST_PIECES {
             self.0.remove(0);
@@ -47,6 +52,7 @@ impl Pieces {
 
     pub(super) fn clear(&mut self) {
         self.0.clear();
+        self.1 = false;
     }
 
     /// The name of the short entry that follows the pieces.
@@ -81,9 +87,8 @@ impl Pieces {
         if long.is_empty() || !may_be_first(first) {
             return plain(false, Some("the long name before it is not its own"));
         }
-        // Without its end, a name may have lost pieces that stood in another cluster.
-        let ended = own.iter().any(|piece| piece.units.contains(&0));
-        let certain = ended && derived_first(&long, page).contains(&Some(first));
+        let cut = self.1 && !own.iter().any(|piece| piece.units.contains(&0));
+        let certain = !cut && derived_first(&long, page).contains(&Some(first));
         Name { bytes: long, certain, wrong: None }
     }
 

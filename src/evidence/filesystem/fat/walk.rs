@@ -166,7 +166,10 @@ impl Walk<'_, '_, '_> {
             at: 0,
             ended: false,
             alloc,
-            pieces: Pieces::default(),
+            pieces: match alloc {
+                AllocStatus::Orphan => Pieces::torn(),
+                _ => Pieces::default(),
+            },
             path,
             names: HashMap::new(),
         }
