@@ -8,6 +8,7 @@ mod changes;
 mod cli;
 mod container;
 mod digest;
+mod exfat;
 mod fat;
 mod folder;
 mod hashset;

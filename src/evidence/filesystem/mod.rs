@@ -9,6 +9,7 @@
 //! What an object's bytes are is said by its extents. A byte whose place is not certain is
 //! [`crate::item::Place::Missing`], which makes its object partial: no digest is stated of guesses.
 
+pub mod exfat;
 pub mod fat;
 pub mod ntfs;
 mod stream;
