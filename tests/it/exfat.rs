@@ -19,8 +19,6 @@ use sha2::Digest as _;
 use crate::partition::{Random, golden};
 use crate::support::tool;
 
-const CLUSTER: usize = 4096;
-
 fn open(bytes: &[u8]) -> Result<Exfat, Problem> {
     let shared: Arc<[u8]> = bytes.into();
     Exfat::open(Arc::new(shared))
@@ -177,7 +175,9 @@ fn existing_objects_are_what_was_written() {
         let rows: Vec<_> =
             written(&format!("{name}.tsv")).into_iter().filter(|row| row.state == "live").collect();
         assert_eq!(live.len(), rows.len());
-        assert_eq!(listing.existing + 1, listing.directories + live.len() as u64);
+        // The root is a folder that no folder has; `old` was deleted and can still be read.
+        let folders = listing.directories - 1 - u64::from(name == "exfat-tree");
+        assert_eq!(listing.existing, folders + live.len() as u64);
         let sizes: u64 = rows.iter().map(|row| row.size).sum();
         assert_eq!(listing.bytes.allocated, sizes);
         for row in rows {
@@ -188,7 +188,7 @@ fn existing_objects_are_what_was_written() {
             assert_eq!(sha256(&content(&volume, node).unwrap()), row.digest, "{}", row.name);
             assert_eq!(node.meta.basis, Some(RecoveryBasis::Live));
             let modified = node.meta.times.modified.unwrap();
-            assert!((modified.seconds - row.modified).abs() < 2, "{} {modified}", row.name);
+            assert_eq!((modified.seconds, modified.nanos), (row.modified, 0), "{}", row.name);
         }
     }
 }
@@ -284,7 +284,10 @@ fn names_content_and_times_are_those_of_the_sleuth_kit() {
             ] {
                 let line = facts.lines().find_map(|line| line.strip_prefix(label)).unwrap();
                 let theirs = line.trim().replace(" (UTC)", "").replacen(' ', "T", 1);
-                let ours = ours.unwrap().to_string();
+                // It shows the field of two-second steps and not the hundredths beside it.
+                let mut ours = ours.unwrap();
+                ours.seconds -= ours.seconds.rem_euclid(2);
+                let ours = ours.to_string();
                 assert_eq!(ours.get(..19), theirs.get(..19), "{path} {label} {ours} {theirs}");
             }
         }
@@ -386,8 +389,6 @@ fn a_folder_that_leads_back_is_a_row_and_ends() {
     let volume = tree();
     let root = word(&volume, 96);
     let (nodes, good) = list(&volume);
-    let dcim = (0..nodes.len()).find(|&n| text(&nodes[n]).starts_with("level 0/")).unwrap();
-    let bottom = dirent(&nodes[dcim]);
     // The set of `level 0` stands behind that of `turn-b.bin`.
     let at = dirent(by_name(&nodes, "turn-b.bin")) + 96;
     assert_eq!((volume[at], volume[at + 4] & 0x10), (0x85, 0x10));
@@ -410,7 +411,6 @@ fn a_folder_that_leads_back_is_a_row_and_ends() {
         assert!(listing.existing < good.existing);
         assert!(codes(&listing.problems).contains(&Code::SpaceWithoutOwner));
     }
-    let _ = bottom;
 }
 
 #[test]
@@ -665,5 +665,4 @@ fn ten_thousand_folders_in_each_other_are_no_recursion() {
     put(&mut volume, fat as usize * 512 + 8, &[0xFF; 4]);
     let (nodes, listing) = list(&volume);
     assert_eq!((nodes.len(), listing.directories), (0, count as u64 + 1));
-    assert_eq!(volume.len() / CLUSTER * CLUSTER, volume.len());
 }

@@ -328,11 +328,13 @@ impl<'a> Walk<'a> {
 
         let owned = &mut self.owners.owned;
         let bytes = &mut self.listing.bytes;
-        let mut bad = 0_u64;
+        let (mut bad, mut free_by_bitmap) = (0_u64, 0_u64);
         let (mut unread, problems) = self.owners.fat.bad_clusters(|cluster| {
             if shape.present.contains(cluster) && !owned.contains(cluster) {
                 owned.insert(Run { first: cluster, len: 1 });
                 bad = bad.saturating_add(shape.cluster);
+                free_by_bitmap =
+                    free_by_bitmap.saturating_add(u64::from(!bitmap.contains(cluster)));
             }
         });
         self.listing.problems.extend(problems);
@@ -366,7 +368,8 @@ impl<'a> Walk<'a> {
         bytes.slack = bytes.slack.saturating_add(gaps).saturating_add(tail);
         bytes.unallocated = free.saturating_mul(shape.cluster);
         bytes.unexamined = nobody.saturating_mul(shape.cluster);
-        self.note_balance(nobody, wrong);
+        // What is bad was put among the owned; that it is free by the bitmap is no contradiction.
+        self.note_balance(nobody, wrong.saturating_sub(free_by_bitmap));
         self.owners.used = bitmap;
         for (run, has_owner) in self.owners.owned.split(shape.present) {
             if has_owner {
