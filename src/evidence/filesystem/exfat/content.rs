@@ -14,9 +14,9 @@ use super::clusters::{ClusterSet, Run};
 use super::entries::Stream;
 use super::fat::{Ending, Fat, Link};
 
-/// What is counted for a range of 64 clusters, or one that is looked at alone. The sum is bounded,
+/// What may be done in all: one for 64 clusters of a run, a link of a chain, or a piece. It is bounded,
 /// so that no volume keeps the reader busy with objects that all claim the same clusters.
-const WORK: u64 = 1 << 31;
+const WORK: u64 = 1 << 30;
 
 /// Some clusters of a stream, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +120,7 @@ impl<'a> Owners<'a> {
                 return (vec![Piece::Missing(need, Code::LimitReached, LIMIT)], None);
             }
             cut(run, &self.shared, (Code::CrossLinked, SHARED), &mut pieces);
+            self.spend_pieces(&pieces);
             let outside = need.saturating_sub(u64::from(run.len));
             pieces.push(Piece::Missing(outside, Code::ChainBroken, OUTSIDE));
             return (pieces, None);
@@ -153,6 +154,7 @@ impl<'a> Owners<'a> {
         }
         if stream.contiguous || need == 1 {
             cut(run, &self.used, (Code::Overwritten, IN_USE), &mut pieces);
+            self.spend_pieces(&pieces);
             let outside = need.saturating_sub(u64::from(run.len));
             pieces.push(Piece::Missing(outside, Code::ChainBroken, OUTSIDE));
             let whole = self.used.find(run, true).is_none();
@@ -215,7 +217,7 @@ impl<'a> Owners<'a> {
     }
 
     /// What is left of a deleted stream without the clusters that others claim as well.
-    pub(super) fn undisputed(&self, remains: Remains) -> Remains {
+    pub(super) fn undisputed(&mut self, remains: Remains) -> Remains {
         let Remains { pieces, mut basis } = remains;
         let mut kept = Vec::new();
         for piece in pieces {
@@ -229,6 +231,7 @@ impl<'a> Owners<'a> {
                 missing => kept.push(missing),
             }
         }
+        self.spend_pieces(&kept);
         Remains { pieces: kept, basis }
     }
 
@@ -244,6 +247,11 @@ impl<'a> Owners<'a> {
         let work = u64::from(run.len).div_euclid(64).saturating_add(1);
         self.work = self.work.saturating_sub(work);
         self.work > 0
+    }
+
+    fn spend_pieces(&mut self, pieces: &[Piece]) {
+        let count = u64::try_from(pieces.len()).unwrap_or(u64::MAX);
+        self.work = self.work.saturating_sub(count);
     }
 }
 

@@ -14,6 +14,7 @@
 //!
 //! Source: Microsoft, "exFAT file system specification", 2019.
 
+mod balance;
 mod boot;
 mod clusters;
 mod content;

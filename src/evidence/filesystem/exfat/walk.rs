@@ -20,7 +20,6 @@ use super::directory::{Directory, LARGEST, Reader};
 use super::entries::{EntrySet, Stream};
 use super::fat::{Fat, Link};
 use super::node;
-use super::special;
 
 /// What a pass is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +50,13 @@ pub(super) struct Receiver<'a> {
 
 /// The state of all passes.
 pub(super) struct Walk<'a> {
-    volume: &'a dyn ReadAt,
-    fs: &'a Exfat,
-    owners: Owners<'a>,
-    reader: Reader<'a>,
+    pub(super) volume: &'a dyn ReadAt,
+    pub(super) fs: &'a Exfat,
+    pub(super) owners: Owners<'a>,
+    pub(super) reader: Reader<'a>,
     /// Clusters of folders that were read in this pass.
     folders: ClusterSet,
-    listing: Listing,
+    pub(super) listing: Listing,
 }
 
 impl<'a> Walk<'a> {
@@ -78,7 +77,7 @@ impl<'a> Walk<'a> {
         self.own_structures();
         let done = self.pass(Pass::Own, &mut to).is_continue()
             && {
-                self.classes();
+                self.balance();
                 self.pass(Pass::Claim, &mut to).is_continue()
             }
             && self.pass(Pass::Emit, &mut to).is_continue();
@@ -315,83 +314,6 @@ impl<'a> Walk<'a> {
         self.listing.existing = self.listing.existing.saturating_add(1);
         let found = set.stream.map(|stream| self.owners.live(&stream));
         node::live(path, set, &self.fs.shape, found)
-    }
-
-    /// Counts what the folders do not, once all owners are known; then all that is in use is.
-    fn classes(&mut self) {
-        let shape = &self.fs.shape;
-        let special = &self.fs.special;
-        let bitmap = special::bitmap(self.volume, shape, &mut self.owners.fat, special.bitmap);
-        let table = special::check_table(self.volume, shape, &mut self.owners.fat, special.table);
-        let (bitmap, found) = bitmap;
-        self.listing.problems.extend(found.into_iter().chain(table));
-
-        let owned = &mut self.owners.owned;
-        let bytes = &mut self.listing.bytes;
-        let (mut bad, mut free_by_bitmap) = (0_u64, 0_u64);
-        let (mut unread, problems) = self.owners.fat.bad_clusters(|cluster| {
-            if shape.present.contains(cluster) && !owned.contains(cluster) {
-                owned.insert(Run { first: cluster, len: 1 });
-                bad = bad.saturating_add(shape.cluster);
-                free_by_bitmap =
-                    free_by_bitmap.saturating_add(u64::from(!bitmap.contains(cluster)));
-            }
-        });
-        self.listing.problems.extend(problems);
-        let lost = u64::try_from(self.reader.lost.len()).unwrap_or_default();
-        unread = unread.saturating_add(lost.saturating_mul(shape.sector));
-        if bad > 0 {
-            let detail = "clusters that are marked as bad";
-            let problem = Problem::new(Code::BadSectors, Stage::Filesystem, detail);
-            self.listing.problems.push(Problem { length: Some(bad), ..problem });
-        }
-
-        let (mut free, mut nobody, mut wrong) = (0_u64, 0_u64, 0_u64);
-        for (run, has_owner) in owned.split(shape.present) {
-            let in_use = bitmap.count(run);
-            let rest = u64::from(run.len).saturating_sub(in_use);
-            if has_owner {
-                wrong = wrong.saturating_add(rest);
-            } else {
-                nobody = nobody.saturating_add(in_use);
-                free = free.saturating_add(rest);
-            }
-        }
-        let clusters = u64::from(shape.present.len).saturating_mul(shape.cluster);
-        let gaps = shape.heap.saturating_sub(shape.boot).saturating_sub(shape.fats);
-        let tail = self.volume.len().saturating_sub(shape.heap).saturating_sub(clusters);
-        let structures = shape.boot.saturating_add(shape.fats);
-        bytes.metadata = bytes.metadata.saturating_add(structures);
-        let moved = unread.min(bytes.metadata);
-        bytes.metadata = bytes.metadata.saturating_sub(moved);
-        bytes.unread = bytes.unread.saturating_add(moved).saturating_add(bad);
-        bytes.slack = bytes.slack.saturating_add(gaps).saturating_add(tail);
-        bytes.unallocated = free.saturating_mul(shape.cluster);
-        bytes.unexamined = nobody.saturating_mul(shape.cluster);
-        // What is bad was put among the owned; that it is free by the bitmap is no contradiction.
-        self.note_balance(nobody, wrong.saturating_sub(free_by_bitmap));
-        self.owners.used = bitmap;
-        for (run, has_owner) in self.owners.owned.split(shape.present) {
-            if has_owner {
-                self.owners.used.insert(run);
-            }
-        }
-    }
-
-    fn note_balance(&mut self, nobody: u64, wrong: u64) {
-        let cluster = self.fs.shape.cluster;
-        if nobody > 0 {
-            let detail = format!("{nobody} clusters are in use by the bitmap and have no owner");
-            let problem = Problem::new(Code::SpaceWithoutOwner, Stage::Filesystem, detail);
-            let length = Some(nobody.saturating_mul(cluster));
-            self.listing.problems.push(Problem { length, ..problem });
-        }
-        if wrong > 0 {
-            let detail = format!("{wrong} clusters have an owner and are free by the bitmap");
-            let problem = Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail);
-            let length = Some(wrong.saturating_mul(cluster));
-            self.listing.problems.push(Problem { length, ..problem });
-        }
     }
 }
 
