@@ -666,3 +666,50 @@ fn ten_thousand_folders_in_each_other_are_no_recursion() {
     let (nodes, listing) = list(&volume);
     assert_eq!((nodes.len(), listing.directories), (0, count as u64 + 1));
 }
+
+#[test]
+fn objects_that_all_claim_everything_do_not_keep_it_busy() {
+    // 16,000 deleted files of the whole volume, half of whose clusters are in use one by one.
+    let count = 16_000_usize;
+    let (fat, heap, clusters) = (64_u32, 640_u32, 60_000_u32);
+    let mut volume = vec![0; (heap as usize + clusters as usize) * 512];
+    put(&mut volume, 3, b"EXFAT   ");
+    let sectors = volume.len() as u64 / 512;
+    put(&mut volume, 72, &sectors.to_le_bytes());
+    for (at, value) in [(80, fat), (84, 512), (88, heap), (92, clusters), (96, 20)] {
+        put(&mut volume, at, &value.to_le_bytes());
+    }
+    put(&mut volume, 108, &[9, 0, 1]);
+    for cluster in 2..count as u32 / 5 {
+        let link = if cluster == 19 { u32::MAX } else { cluster + 1 };
+        put(&mut volume, fat as usize * 512 + cluster as usize * 4, &link.to_le_bytes());
+    }
+    put(&mut volume, heap as usize * 512, &[0x55; 60_000 / 8]);
+    let root = (heap as usize + 18) * 512;
+    put(&mut volume, root, &[0x81]);
+    put(&mut volume, root + 20, &2_u32.to_le_bytes());
+    put(&mut volume, root + 24, &7500_u64.to_le_bytes());
+    for number in 0..count {
+        let at = root + 32 + number * 96;
+        put(&mut volume, at, &[0x05, 2, 0, 0, 0x20]);
+        put(&mut volume, at + 32, &[0x40, 3, 0, 1]);
+        put(&mut volume, at + 40, &25_000_000_u64.to_le_bytes());
+        put(&mut volume, at + 52, &5000_u32.to_le_bytes());
+        put(&mut volume, at + 56, &25_000_000_u64.to_le_bytes());
+        put(&mut volume, at + 64, &[0x41, 0, b'x']);
+    }
+    let fs = open(&volume).unwrap();
+    let (mut rows, mut limited) = (0, 0);
+    let begun = std::time::Instant::now();
+    let root = ObjectPath::evidence(1).given_inside("p0");
+    let listing = fs.list(&root, &AtomicBool::new(false), &mut |node| {
+        rows += 1;
+        let NodeContent::Extents(extents) = node.content else { panic!() };
+        let limit = |extent: &Extent| matches!(extent.place, Place::Missing(Code::LimitReached, _));
+        limited += usize::from(extents.iter().any(limit));
+        ControlFlow::Continue(())
+    });
+    assert_eq!(listing.bytes.total(), volume.len() as u64);
+    assert!(rows == count && limited > 1_000, "{limited} of {rows}");
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}

@@ -14,9 +14,11 @@ use super::clusters::{ClusterSet, Run};
 use super::entries::Stream;
 use super::fat::{Ending, Fat, Link};
 
-/// What may be done in all: one for 64 clusters of a run, a link of a chain, or a piece. It is bounded,
-/// so that no volume keeps the reader busy with objects that all claim the same clusters.
-const WORK: u64 = 1 << 30;
+/// What may be done in all, beside some for each cluster there is: one for 64 clusters of a run, a
+/// link of a chain, or a piece. It is bounded, so that no volume keeps the reader busy with objects
+/// that all claim the same clusters.
+const WORK: u64 = 1 << 23;
+const WORK_A_CLUSTER: u64 = 16;
 
 /// Some clusters of a stream, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +46,10 @@ pub(super) struct Owners<'a> {
     pub(super) used: ClusterSet,
     claimed: ClusterSet,
     disputed: ClusterSet,
-    work: u64,
+    /// What is left to be done for existing objects, and for deleted ones, which must not use up
+    /// what existing ones need.
+    live: Budget,
+    deleted: Budget,
 }
 
 const SHARED: &str = "another existing object has these clusters too";
@@ -63,7 +68,8 @@ impl<'a> Owners<'a> {
             used: ClusterSet::default(),
             claimed: ClusterSet::default(),
             disputed: ClusterSet::default(),
-            work: WORK,
+            live: Budget::new(shape),
+            deleted: Budget::new(shape),
         }
     }
 
@@ -76,7 +82,7 @@ impl<'a> Owners<'a> {
         }
         if stream.contiguous {
             let run = self.run(stream.first, need);
-            if !self.spend(run) {
+            if !self.live.spend(run) {
                 return;
             }
             for (piece, inside) in self.owned.split(run) {
@@ -116,11 +122,11 @@ impl<'a> Owners<'a> {
         }
         if stream.contiguous {
             let run = self.run(stream.first, need);
-            if !self.spend(run) {
+            if !self.live.spend(run) {
                 return (vec![Piece::Missing(need, Code::LimitReached, LIMIT)], None);
             }
             cut(run, &self.shared, (Code::CrossLinked, SHARED), &mut pieces);
-            self.spend_pieces(&pieces);
+            self.live.spend_count(pieces.len());
             let outside = need.saturating_sub(u64::from(run.len));
             pieces.push(Piece::Missing(outside, Code::ChainBroken, OUTSIDE));
             return (pieces, None);
@@ -148,13 +154,13 @@ impl<'a> Owners<'a> {
             return None;
         }
         let run = self.run(stream.first, need);
-        if !self.spend(run) {
+        if !self.deleted.spend(run) {
             pieces.push(Piece::Missing(need, Code::LimitReached, LIMIT));
             return Some(Remains { pieces, basis: RecoveryBasis::PartlyOverwritten });
         }
         if stream.contiguous || need == 1 {
             cut(run, &self.used, (Code::Overwritten, IN_USE), &mut pieces);
-            self.spend_pieces(&pieces);
+            self.deleted.spend_count(pieces.len());
             let outside = need.saturating_sub(u64::from(run.len));
             pieces.push(Piece::Missing(outside, Code::ChainBroken, OUTSIDE));
             let whole = self.used.find(run, true).is_none();
@@ -165,9 +171,9 @@ impl<'a> Owners<'a> {
             };
             return Some(Remains { pieces, basis });
         }
-        let steps = need.min(self.work);
+        let steps = need.min(self.deleted.0);
         let (runs, ending) = self.fat.follow(stream.first, steps, &self.used);
-        self.work = self.work.saturating_sub(clusters(&runs));
+        self.deleted.0 = self.deleted.0.saturating_sub(clusters(&runs));
         if ending == Ending::End && clusters(&runs) == need {
             let pieces = runs.into_iter().map(Piece::Clusters).collect();
             return Some(Remains { pieces, basis: RecoveryBasis::MetadataExtents });
@@ -182,8 +188,8 @@ impl<'a> Owners<'a> {
         let behind = self.shape.present.end().saturating_sub(first);
         if !self.used.contains(first) {
             for (piece, inside) in self.used.split(Run { first, len: behind }) {
-                self.work = self.work.saturating_sub(1);
-                if left == 0 || self.work == 0 {
+                self.deleted.spend_count(1);
+                if left == 0 || self.deleted.0 == 0 {
                     break;
                 }
                 if !inside {
@@ -204,7 +210,7 @@ impl<'a> Owners<'a> {
     pub(super) fn claim(&mut self, remains: &Remains) {
         for piece in &remains.pieces {
             let Piece::Clusters(run) = *piece else { continue };
-            if !self.spend(run) {
+            if !self.deleted.spend(run) {
                 return;
             }
             for (piece, inside) in self.claimed.split(run) {
@@ -231,7 +237,7 @@ impl<'a> Owners<'a> {
                 missing => kept.push(missing),
             }
         }
-        self.spend_pieces(&kept);
+        self.deleted.spend_count(kept.len());
         Remains { pieces: kept, basis }
     }
 
@@ -241,17 +247,26 @@ impl<'a> Owners<'a> {
         let run = Run { first, len }.common(self.shape.present);
         if self.shape.present.contains(first) { run } else { Run { first: 2, len: 0 } }
     }
+}
 
-    /// True while there is work left to be done for a run.
-    fn spend(&mut self, run: Run) -> bool {
-        let work = u64::from(run.len).div_euclid(64).saturating_add(1);
-        self.work = self.work.saturating_sub(work);
-        self.work > 0
+/// How much may still be done.
+struct Budget(u64);
+
+impl Budget {
+    fn new(shape: &Geometry) -> Self {
+        let clusters = u64::from(shape.present.len);
+        Self(WORK.saturating_add(WORK_A_CLUSTER.saturating_mul(clusters)))
     }
 
-    fn spend_pieces(&mut self, pieces: &[Piece]) {
-        let count = u64::try_from(pieces.len()).unwrap_or(u64::MAX);
-        self.work = self.work.saturating_sub(count);
+    /// True while something is left for a run.
+    fn spend(&mut self, run: Run) -> bool {
+        let work = u64::from(run.len).div_euclid(64).saturating_add(1);
+        self.0 = self.0.saturating_sub(work);
+        self.0 > 0
+    }
+
+    fn spend_count(&mut self, count: usize) {
+        self.0 = self.0.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
     }
 }
 
