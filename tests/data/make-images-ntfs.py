@@ -3,7 +3,7 @@
 
 Needs root, mkntfs and ntfs-3g (FUSE). The volumes are written by ntfs-3g; a few attributes that it
 does not write are set through its extended attributes. Run it in tests/data; serial numbers and
-times differ from run to run, so an image is replaced only together with its list.
+times differ from run to run, so an image is replaced only together with its list. Names of images may be given: those alone are made.
 
 Each line of a list: what is expected, SHA-256, size, path (a named stream after a colon).
   file      live, whole: the digest is that of the bytes written
@@ -20,6 +20,7 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 
 ATTRIB, REPARSE = "system.ntfs_attrib", "system.ntfs_reparse_data"
@@ -244,17 +245,42 @@ def fragmented():
     volume.save()
 
 
-def main():
+def tiny():
+    """The smallest volume with something of everything, to be damaged in every place."""
+    volume = Volume("ntfs-tiny", 2, "-c", "512")
+    with volume:
+        volume.folder("a/b/c")
+        volume.write("a/b/c/deep.txt", b"deep\n")
+        volume.write("empty", b"")
+        volume.write("a/clusters.bin", lines(500, b"clusters"))
+        os.link(volume.path("a/clusters.bin"), volume.path("linked.bin"))
+        volume.expect("file", lines(500, b"clusters"), "linked.bin")
+        volume.write("a/clusters.bin:side", lines(90, b"side"))
+        volume.folder("packed")
+        os.setxattr(volume.path("packed"), ATTRIB, struct.pack("<I", 0x810))
+        volume.write("packed/text.txt", lines(3_000, b"packed"))
+        for n in range(14):
+            volume.write(f"a/b:stream number {n:02d}", b"stream %d of a folder" % n)
+        volume.write("wof.exe", lines(60, b"wof"), "unread")
+        volume.reparse("wof.exe", 0x80000017, struct.pack("<IIII", 1, 2, 1, 0))
+        volume.write("gone.txt", lines(300, b"gone"), "deleted")
+        os.unlink(volume.path("gone.txt"))
+        volume.count_folders()
+    volume.save()
+
+
+def everything():
     volume = Volume("ntfs", 24)
     with volume:
         tree(volume)
         special(volume)
         reparse(volume)
-        delete = deleted(volume)
-        delete()
+        deleted(volume)()
         volume.count_folders()
     volume.save()
 
+
+def large_sectors():
     volume = Volume("ntfs-4k", 16, "-s", "4096", "-c", "4096")
     with volume:
         tree(volume)
@@ -263,8 +289,15 @@ def main():
         volume.write("streams.dll:here", lines(400, b"stream"))
         volume.count_folders()
     volume.save()
-    fragmented()
 
+
+MAKERS = {
+    "ntfs": everything,
+    "ntfs-4k": large_sectors,
+    "ntfs-fragmented": fragmented,
+    "ntfs-tiny": tiny,
+}
 
 if __name__ == "__main__":
-    main()
+    for wanted in sys.argv[1:] or MAKERS:
+        MAKERS[wanted]()
