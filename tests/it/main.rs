@@ -10,6 +10,7 @@ mod container;
 mod digest;
 mod exfat;
 mod fat;
+mod ext;
 mod folder;
 mod hashset;
 mod image;

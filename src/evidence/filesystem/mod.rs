@@ -12,6 +12,7 @@
 pub mod exfat;
 pub mod fat;
 pub mod ntfs;
+pub mod ext;
 mod stream;
 
 pub use stream::ExtentStream;
