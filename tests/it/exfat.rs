@@ -54,6 +54,7 @@ fn content(volume: &[u8], node: &Node) -> Option<Vec<u8>> {
             }
             Place::Hole => out.resize(out.len() + len, 0),
             Place::Resident(bytes) => out.extend_from_slice(bytes),
+            Place::Lznt1 { .. } => panic!("exFAT compresses nothing"),
             Place::Missing(..) => return None,
         }
     }

@@ -9,12 +9,21 @@ use std::sync::atomic::AtomicBool;
 use assay::bytes::ReadAt;
 use assay::evidence::filesystem::ext::Ext;
 use assay::evidence::filesystem::{ExtentStream, FileSystem, Listing, Node, NodeContent};
-use assay::item::{AllocStatus, NameAttribution, ObjectKind, ObjectPath, Place, RecoveryBasis, Status, Stream};
+use assay::item::{
+    AllocStatus, NameAttribution, ObjectKind, ObjectPath, Place, RecoveryBasis, Status, Stream,
+};
 use assay::problem::{Code, Problem};
 use sha2::{Digest as _, Sha256};
 
 const IMAGES: [&str; 8] = [
-    "ext2-1k", "ext3-1k", "ext3-4k", "ext4-1k", "ext4-4k", "ext4-inline", "ext4-bigalloc", "ext4-index",
+    "ext2-1k",
+    "ext3-1k",
+    "ext3-4k",
+    "ext4-1k",
+    "ext4-4k",
+    "ext4-inline",
+    "ext4-bigalloc",
+    "ext4-index",
 ];
 
 fn folder() -> PathBuf {
@@ -94,8 +103,9 @@ fn existing_files_are_exactly_those_of_the_mount() {
             .collect();
         let live = nodes.iter().filter(|node| node.meta.alloc == AllocStatus::Allocated);
         let files = live.filter(|node| node.meta.kind == ObjectKind::File);
-        let got: BTreeMap<String, String> =
-            files.map(|node| (path(node), sha256(&read(&volume, node).unwrap_or_default()))).collect();
+        let got: BTreeMap<String, String> = files
+            .map(|node| (path(node), sha256(&read(&volume, node).unwrap_or_default())))
+            .collect();
         assert_eq!(got, want, "{name}");
         assert_eq!(ext.facts().object_count, Some(listing.existing), "{name}");
         assert_eq!(listing.bytes.total(), volume.len(), "{name}: {:?}", listing.bytes);
@@ -113,11 +123,23 @@ fn show() {
     for name in IMAGES {
         let volume = volume(image(name));
         let (_, nodes, listing) = list(&volume, 10_000).unwrap();
-        println!("== {name} {:?} dirs {} existing {}", listing.bytes, listing.directories, listing.existing);
+        println!(
+            "== {name} {:?} dirs {} existing {}",
+            listing.bytes, listing.directories, listing.existing
+        );
         for node in nodes.iter().filter(|n| n.meta.alloc != AllocStatus::Allocated) {
             let read = read(&volume, node).map(|b| sha256(&b)[..8].to_owned());
-            println!("{} {:?} {:?} {:?} {:?}", node.path.text(), node.meta.size, node.meta.basis, node.meta.attribution, read);
-            if read.is_none() { println!("      {:?}", node.content) }
+            println!(
+                "{} {:?} {:?} {:?} {:?}",
+                node.path.text(),
+                node.meta.size,
+                node.meta.basis,
+                node.meta.attribution,
+                read
+            );
+            if read.is_none() {
+                println!("      {:?}", node.content)
+            }
         }
     }
 }

@@ -10,9 +10,9 @@
 //! [`crate::item::Place::Missing`], which makes its object partial: no digest is stated of guesses.
 
 pub mod exfat;
+pub mod ext;
 pub mod fat;
 pub mod ntfs;
-pub mod ext;
 mod stream;
 
 pub use stream::ExtentStream;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::bytes::ReadAt;
+use crate::evidence::filesystem::exfat::Exfat;
+use crate::evidence::filesystem::ext::Ext;
 use crate::evidence::filesystem::fat::Fat;
 use crate::evidence::filesystem::ntfs::Ntfs;
 use crate::evidence::filesystem::{FileSystem, Options};
@@ -45,19 +47,19 @@ pub(super) fn open(volume: &Arc<dyn ReadAt>, part: &Part, options: &Options) -> 
         Recognised::Fat => {
             Opened::system(Fat::open(volume, options.codepage.unwrap_or_default()), name)
         }
+        Recognised::Exfat => Opened::system(Exfat::open(volume), name),
+        Recognised::Ext => Opened::system(Ext::open(volume), name),
         Recognised::Ntfs => Opened::system(Ntfs::open(volume), name),
         Recognised::Encrypted(_) | Recognised::PossiblyEncrypted => Opened::Nothing {
             fs_type: String::new(),
             encryption: name.to_owned(),
             problem: found.problem().unwrap_or_else(|| not_read(name)),
         },
-        Recognised::Exfat | Recognised::Ext | Recognised::Unsupported(_) | Recognised::Nothing => {
-            Opened::Nothing {
-                fs_type: name.to_owned(),
-                encryption: String::new(),
-                problem: found.problem().unwrap_or_else(|| not_read(name)),
-            }
-        }
+        Recognised::Unsupported(_) | Recognised::Nothing => Opened::Nothing {
+            fs_type: name.to_owned(),
+            encryption: String::new(),
+            problem: found.problem().unwrap_or_else(|| not_read(name)),
+        },
     }
 }
 

@@ -20,14 +20,24 @@ pub(super) fn walk(disk: &Disk, inode: &Inode, nodes: &mut Nodes<'_>, map: &mut 
         let level = u32::try_from(index.saturating_sub(11)).unwrap_or(0);
         let span = width.saturating_pow(level);
         below(pointer, logical, (width, level), nodes, map);
-        logical = logical.saturating_add(if u64::try_from(index).is_ok_and(|i| i < DIRECT) { 1 } else { span });
+        logical = logical.saturating_add(if u64::try_from(index).is_ok_and(|i| i < DIRECT) {
+            1
+        } else {
+            span
+        });
     }
 }
 
 /// Adds the runs below a pointer that stands `level` levels above the content.
 ///
 /// The recursion is three levels deep at most; blocks of the tree are read once each.
-fn below(pointer: u64, logical: u64, (width, level): (u64, u32), nodes: &mut Nodes<'_>, map: &mut Map) {
+fn below(
+    pointer: u64,
+    logical: u64,
+    (width, level): (u64, u32),
+    nodes: &mut Nodes<'_>,
+    map: &mut Map,
+) {
     if pointer == 0 {
         return;
     }

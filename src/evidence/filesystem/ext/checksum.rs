@@ -28,9 +28,12 @@ pub(super) fn crc32c(state: u32, bytes: &[u8]) -> u32 {
 /// The state after these bytes; the first state is `!0`.
 pub(super) fn crc16(state: u16, bytes: &[u8]) -> u16 {
     bytes.iter().fold(state, |crc, byte| {
-        (0..8).fold(crc ^ u16::from(*byte), |crc, _| {
-            if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 }
-        })
+        (0..8).fold(
+            crc ^ u16::from(*byte),
+            |crc, _| {
+                if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 }
+            },
+        )
     })
 }
 

@@ -60,8 +60,16 @@ impl Deleted {
             survey.problem(Problem::new(Code::LimitReached, Stage::Enumerate, detail));
         }
         judge(survey, &mut candidates);
-        let mut rows = Rows { survey, folders, history: &history, traces: &traces, taken: HashMap::new(), nodes: Vec::new() };
-        candidates.sort_by_key(|one| (one.inode.number, !one.newest, one.inode.generation, one.state));
+        let mut rows = Rows {
+            survey,
+            folders,
+            history: &history,
+            traces: &traces,
+            taken: HashMap::new(),
+            nodes: Vec::new(),
+        };
+        candidates
+            .sort_by_key(|one| (one.inode.number, !one.newest, one.inode.generation, one.state));
         let known: BTreeSet<u32> = candidates.iter().map(|one| one.inode.number).collect();
         for candidate in candidates {
             rows.push(candidate);
@@ -98,7 +106,14 @@ fn candidates(survey: &Survey<'_>, history: &History, cancel: &AtomicBool) -> Ve
         if is_sought(&inode) && found.len() < MOST {
             tables.insert((*number, inode.generation));
             let map = history::map(survey, &inode, None);
-            found.push(Candidate { inode, map, sequence: None, state: 1, newest: true, content: None });
+            found.push(Candidate {
+                inode,
+                map,
+                sequence: None,
+                state: 1,
+                newest: true,
+                content: None,
+            });
         }
     }
     for number in history.numbers() {
@@ -114,7 +129,9 @@ fn candidates(survey: &Survey<'_>, history: &History, cancel: &AtomicBool) -> Ve
             if done.contains(&generation) || tables.contains(&(number, generation)) {
                 continue;
             }
-            let is_newest = live.is_none() && done.is_empty() && in_table.is_none_or(|g| g == generation || g == 0);
+            let is_newest = live.is_none()
+                && done.is_empty()
+                && in_table.is_none_or(|g| g == generation || g == 0);
             done.push(generation);
             let mut states = States { survey, named: BlockSet::new(survey.disk.held), count: 0 };
             let same = versions.iter().rev().filter(|v| v.exists && v.generation == generation);
@@ -152,7 +169,14 @@ impl States<'_, '_> {
         }
         self.count = self.count.saturating_add(1);
         let state = self.count;
-        Some(Candidate { inode, map, sequence: Some(sequence), state, newest: false, content: None })
+        Some(Candidate {
+            inode,
+            map,
+            sequence: Some(sequence),
+            state,
+            newest: false,
+            content: None,
+        })
     }
 }
 
@@ -215,7 +239,10 @@ fn content(survey: &Survey<'_>, one: &Candidate, others: &[&BlockSet]) -> Vec<Ex
             let (within, end) = set.run(block, block.saturating_add(same));
             same = end.saturating_sub(block);
             if within {
-                return (Some((Code::Overwritten, "another deleted object names the blocks too")), same);
+                return (
+                    Some((Code::Overwritten, "another deleted object names the blocks too")),
+                    same,
+                );
             }
         }
         if let Some(sequence) = one.sequence {
@@ -265,7 +292,8 @@ impl Rows<'_, '_> {
         let path = self.path(name, inode.number, &meta.fs_ref, one.state);
         let mut problems = object::problems(survey.disk, inode, &one.map);
         if one.sequence.is_some() && survey.journal.is_open {
-            let detail = "known from a journal that was not replayed: it may be newer than the rest";
+            let detail =
+                "known from a journal that was not replayed: it may be newer than the rest";
             problems.push(Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail));
         }
         self.nodes.push((inode.number, Node { path, meta, content, problems }));

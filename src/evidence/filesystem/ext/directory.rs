@@ -131,7 +131,9 @@ fn is_index(block: &Block<'_>, at: usize, step: usize) -> bool {
     at == 0
         && step == block.len()
         && block.u32_le(0) == Ok(0)
-        && limits.is_some_and(|(limit, count)| (most.saturating_sub(1)..=most).contains(&limit) && count <= limit)
+        && limits.is_some_and(|(limit, count)| {
+            (most.saturating_sub(1)..=most).contains(&limit) && count <= limit
+        })
 }
 
 /// Names in space that is not used: everything there that can be an entry.

@@ -35,7 +35,9 @@ impl Disk {
         let (at, len) = (number.saturating_mul(size), count.saturating_mul(size));
         if number.saturating_add(count) > self.held {
             let detail = format!("block {number} lies behind the end of the volume");
-            return Err(Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail).at(at, len));
+            return Err(
+                Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail).at(at, len)
+            );
         }
         self.bytes(at, len)
     }

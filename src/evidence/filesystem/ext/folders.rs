@@ -29,8 +29,12 @@ impl Folders {
         let mut folders = Self { paths: HashMap::new(), orphans };
         let mut again = Vec::new();
         folders.grow(survey, &below, ROOT, root.clone(), &mut again);
-        let mut lost: Vec<u32> =
-            survey.folders.keys().copied().filter(|inode| !folders.paths.contains_key(inode)).collect();
+        let mut lost: Vec<u32> = survey
+            .folders
+            .keys()
+            .copied()
+            .filter(|inode| !folders.paths.contains_key(inode))
+            .collect();
         lost.sort_unstable();
         for inode in lost {
             if folders.paths.contains_key(&inode) {

@@ -60,7 +60,8 @@ pub(super) fn read(disk: &Disk, problems: &mut Vec<Problem>) -> Vec<Group> {
                     None => "no copy can be read",
                 };
                 let detail = format!("the descriptor of group {number} is damaged; {detail}");
-                let code = if group.is_some() { Code::ChecksumMismatch } else { Code::FilesystemDamaged };
+                let code =
+                    if group.is_some() { Code::ChecksumMismatch } else { Code::FilesystemDamaged };
                 if problems.len() < 1000 {
                     problems.push(Problem::new(code, Stage::Filesystem, detail));
                 }
@@ -89,12 +90,14 @@ fn places(disk: &Disk, index: u64) -> Vec<u64> {
     if superblock.has_incompat(incompat::META_BG) && index >= superblock.first_meta_group {
         let per_block = disk.descriptors_per_block();
         let first = index.saturating_mul(per_block);
-        let ends = [first, first.saturating_add(1), first.saturating_add(per_block.saturating_sub(1))];
+        let ends =
+            [first, first.saturating_add(1), first.saturating_add(per_block.saturating_sub(1))];
         return ends.into_iter().filter(|group| *group <= last).map(after_superblock).collect();
     }
     let candidates = [0, 1, 3, 5, 7, 9, 25, 27, 49, 81].into_iter();
     let backups = superblock.backup_groups.into_iter().map(u64::from).filter(|group| *group > 0);
-    let copies = candidates.chain(backups).filter(|group| *group <= last && superblock.is_backup(*group));
+    let copies =
+        candidates.chain(backups).filter(|group| *group <= last && superblock.is_backup(*group));
     copies.map(|group| after_superblock(group).saturating_add(index)).collect()
 }
 

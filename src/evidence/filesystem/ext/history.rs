@@ -95,7 +95,10 @@ fn read_block(
     let room = usize::try_from(count.saturating_sub(in_group)).unwrap_or(0);
     let inodes = bytes.chunks_exact(size).zip(first..).take(room);
     for ((bytes, number), offset) in inodes.zip((0..).step_by(size)) {
-        let Some(number) = u32::try_from(number).ok().filter(|n| *n <= disk.superblock.inodes) else { break };
+        let Some(number) = u32::try_from(number).ok().filter(|n| *n <= disk.superblock.inodes)
+        else {
+            break;
+        };
         let inode = Inode::parse(&disk.superblock, number, bytes, copy.place);
         if let Some(inode) = inode.filter(|inode| inode.mode != 0 && inode.holds) {
             versions.push(Version {

@@ -96,7 +96,11 @@ impl Inode {
             deleted: u32(0x14)?,
             times: times(&block, extra)?,
             map: block.array(0x28).ok()?,
-            inline: if inline { inline_tail(&block, extra).unwrap_or_default() } else { Vec::new() },
+            inline: if inline {
+                inline_tail(&block, extra).unwrap_or_default()
+            } else {
+                Vec::new()
+            },
             holds: sum_holds(superblock, number, bytes, extra),
             position,
         })

@@ -81,7 +81,8 @@ impl Journal {
     pub(super) fn read(disk: &Disk, map: &Map) -> Result<Self, Problem> {
         let place = |number: u64| {
             let runs = &map.runs;
-            let index = runs.partition_point(|run| run.logical.saturating_add(run.blocks) <= number);
+            let index =
+                runs.partition_point(|run| run.logical.saturating_add(run.blocks) <= number);
             let run = runs.get(index).filter(|run| run.logical <= number)?;
             match run.place {
                 super::map::RunPlace::Written(at) => {
@@ -91,10 +92,11 @@ impl Journal {
             }
         };
         let first = disk.block(place(0).unwrap_or(u64::MAX))?;
-        let damaged = |detail: &str| Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail);
+        let damaged =
+            |detail: &str| Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail);
         let end = map.runs.last().map_or(0, |run| run.logical.saturating_add(run.blocks));
-        let (format, mut journal) =
-            superblock(disk, &first, end).ok_or_else(|| damaged("the journal's superblock is damaged"))?;
+        let (format, mut journal) = superblock(disk, &first, end)
+            .ok_or_else(|| damaged("the journal's superblock is damaged"))?;
         let mut headers = HashMap::new();
         for number in format.first..format.last {
             let bytes = place(number).and_then(|at| disk.block(at).ok());
@@ -197,8 +199,9 @@ impl Journal {
 fn data(format: &Format, number: u64, count: usize) -> impl Iterator<Item = u64> {
     let (first, span) = (format.first, format.last.saturating_sub(format.first).max(1));
     let from = number.saturating_sub(first);
-    (1..=u64::try_from(count).unwrap_or(u64::MAX))
-        .map(move |step| from.wrapping_add(step).checked_rem(span).unwrap_or(0).saturating_add(first))
+    (1..=u64::try_from(count).unwrap_or(u64::MAX)).map(move |step| {
+        from.wrapping_add(step).checked_rem(span).unwrap_or(0).saturating_add(first)
+    })
 }
 
 /// The headers from which a commit block of the same transaction is reached.
@@ -249,10 +252,10 @@ fn superblock(disk: &Disk, bytes: &[u8], end: u64) -> Option<(Format, Journal)> 
     let sums = if v3 { 3 } else { u8::from(v2).saturating_mul(2) };
     let first = u64::from(u32(0x14)?).max(1);
     let last = blocks.saturating_sub(fast);
-    let format =
-        Format { block_size: bytes.len(), last, first, tag, wide, sums };
+    let format = Format { block_size: bytes.len(), last, first, tag, wide, sums };
     let uuid: [u8; 16] = block.array(0x30).ok()?;
-    let journal = Journal { seed: crc32c(!0, &uuid), is_open: u32(0x1C)? != 0, ..Journal::default() };
+    let journal =
+        Journal { seed: crc32c(!0, &uuid), is_open: u32(0x1C)? != 0, ..Journal::default() };
     (first < last).then_some((format, journal))
 }
 
@@ -292,7 +295,8 @@ fn tags(block: &Block<'_>, format: &Format) -> Vec<Tag> {
 
 fn tag(block: &Block<'_>, at: usize, format: &Format) -> Option<(Tag, u32)> {
     let low = u64::from(block.u32_be(at).ok()?);
-    let high = if format.wide { u64::from(block.u32_be(at.checked_add(8)?).ok()?) << 32 } else { 0 };
+    let high =
+        if format.wide { u64::from(block.u32_be(at.checked_add(8)?).ok()?) << 32 } else { 0 };
     let (flags, sum) = if format.sums == 3 {
         let sum = Sum::Whole(block.u32_be(at.checked_add(12)?).ok()?);
         (block.u32_be(at.checked_add(4)?).ok()?, Some(sum))

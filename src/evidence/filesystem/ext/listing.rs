@@ -14,9 +14,7 @@ use super::map::Map;
 use super::object;
 use super::survey::{ROOT, Survey, each_inode};
 use crate::evidence::filesystem::{Listing, Node, NodeContent};
-use crate::item::{
-    AllocStatus, NameAttribution, ObjectPath, RecoveryBasis, Status,
-};
+use crate::item::{AllocStatus, NameAttribution, ObjectPath, RecoveryBasis, Status};
 use crate::problem::{Code, Problem, Stage};
 
 type Emit<'e> = &'e mut dyn FnMut(Node) -> ControlFlow<()>;

@@ -105,7 +105,8 @@ fn facts(disk: &Disk) -> FilesystemFacts {
 
 /// What the superblock says of the state of the volume.
 fn state(superblock: &superblock::Superblock, held: u64, problems: &mut Vec<Problem>) {
-    let mut tell = |code, detail: String| problems.push(Problem::new(code, Stage::Filesystem, detail));
+    let mut tell =
+        |code, detail: String| problems.push(Problem::new(code, Stage::Filesystem, detail));
     if superblock.blocks > held {
         let detail = format!(
             "the file system has {} blocks and the volume holds {held} of them",

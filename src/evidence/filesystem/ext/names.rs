@@ -82,7 +82,8 @@ impl Names {
         });
         let again: std::collections::HashSet<u64> = again.collect();
         let mut met: HashMap<(u32, Vec<u8>), u16> = HashMap::new();
-        for name in list.iter_mut().filter(|name| !again.is_empty() && again.contains(&hash(name))) {
+        for name in list.iter_mut().filter(|name| !again.is_empty() && again.contains(&hash(name)))
+        {
             let count = met.entry((name.parent, bytes(all, name).to_vec())).or_default();
             *count = count.saturating_add(1);
             name.ordinal = *count;

@@ -113,7 +113,8 @@ pub(super) fn target(disk: &Disk, inode: &Inode, map: &Map) -> Option<Vec<u8>> {
     if let Some(target) = inode.fast_target() {
         return Some(target.to_vec());
     }
-    let len = usize::try_from(inode.size).ok().filter(|_| inode.size <= disk.superblock.block_size)?;
+    let len =
+        usize::try_from(inode.size).ok().filter(|_| inode.size <= disk.superblock.block_size)?;
     let mut bytes = match map.runs.first().map(|run| &run.place) {
         _ if inode.has(flag::INLINE_DATA) => inode.inline_content(),
         Some(RunPlace::Written(block)) => disk.block(*block).ok()?,

@@ -236,7 +236,9 @@ impl<'a> Space<'a> {
 
     fn block_bitmap(&mut self, number: u64, problems: &mut Vec<Problem>) {
         let disk = self.disk;
-        let Some(group) = usize::try_from(number).ok().and_then(|n| disk.groups.get(n)) else { return };
+        let Some(group) = usize::try_from(number).ok().and_then(|n| disk.groups.get(n)) else {
+            return;
+        };
         let place = group.block_bitmap..group.block_bitmap.saturating_add(1);
         let range = disk.group_range(number);
         if group.blocks_unwritten {
@@ -262,7 +264,9 @@ impl<'a> Space<'a> {
 
     fn inode_bitmap(&mut self, number: u64, problems: &mut Vec<Problem>) {
         let disk = self.disk;
-        let Some(group) = usize::try_from(number).ok().and_then(|n| disk.groups.get(n)) else { return };
+        let Some(group) = usize::try_from(number).ok().and_then(|n| disk.groups.get(n)) else {
+            return;
+        };
         let place = group.inode_bitmap..group.inode_bitmap.saturating_add(1);
         if group.inodes_unwritten {
             return self.claim(place, Claim::Layout);
@@ -288,9 +292,7 @@ impl<'a> Space<'a> {
 
 /// Bytes of blocks that the volume holds.
 fn bytes_of(disk: &Disk, blocks: Range<u64>) -> u64 {
-    let edge = |block: u64| {
-        block.saturating_mul(disk.superblock.block_size).min(disk.volume.len())
-    };
+    let edge = |block: u64| block.saturating_mul(disk.superblock.block_size).min(disk.volume.len());
     edge(blocks.end).saturating_sub(edge(blocks.start))
 }
 

@@ -100,7 +100,8 @@ pub(super) fn each_inode(
                 let from = first.saturating_add(before);
                 match bytes {
                     Ok(bytes) => {
-                        let place = start.saturating_add(block).saturating_mul(disk.superblock.block_size);
+                        let place =
+                            start.saturating_add(block).saturating_mul(disk.superblock.block_size);
                         let room = u64::from(used).saturating_sub(before);
                         let chunks = bytes.chunks_exact(disk.superblock.inode_size);
                         let room = usize::try_from(room).unwrap_or(usize::MAX);
@@ -108,7 +109,9 @@ pub(super) fn each_inode(
                             let Some(number) = in_use(disk, bytes, number) else { continue };
                             let place = place.saturating_add(index.saturating_mul(size));
                             let inode = Inode::parse(&disk.superblock, number, bytes, place);
-                            if let Some(inode) = inode && !give(Ok(inode)) {
+                            if let Some(inode) = inode
+                                && !give(Ok(inode))
+                            {
                                 return;
                             }
                         }
@@ -353,7 +356,8 @@ impl<'a> Survey<'a> {
         let (parent, first) = inode.map.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
         self.folders.insert(inode.number, u32::from_le_bytes(*parent));
         for part in [first, &inode.inline] {
-            let broken = directory::entries(part, rules, &mut |entry| self.entry(inode.number, entry));
+            let broken =
+                directory::entries(part, rules, &mut |entry| self.entry(inode.number, entry));
             if let Err(at) = broken {
                 self.damage(inode, &format!("the entries in its inode break off at byte {at}"));
             }

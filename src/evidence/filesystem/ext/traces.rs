@@ -26,7 +26,11 @@ pub(super) type Key = (u32, u32);
 
 impl Traces {
     /// Collects all names of inodes that are not in use, or were others' before.
-    pub(super) fn read(survey: &mut Survey<'_>, history: &History, is_free: &dyn Fn(&Survey<'_>, u32) -> bool) -> Self {
+    pub(super) fn read(
+        survey: &mut Survey<'_>,
+        history: &History,
+        is_free: &dyn Fn(&Survey<'_>, u32) -> bool,
+    ) -> Self {
         let mut all = Collector { best: HashMap::new() };
         let traces = std::mem::take(&mut survey.traces);
         let gone = gone_directories(survey, history);
@@ -52,7 +56,9 @@ impl Traces {
                 }
             }
         }
-        for version in history.all().iter().filter(|one| one.exists && one.is_directory && one.is_inline) {
+        for version in
+            history.all().iter().filter(|one| one.exists && one.is_directory && one.is_inline)
+        {
             let Some(inode) = version.inode(survey) else { continue };
             let is_gone = gone.contains_key(&(version.number, version.generation));
             let parent = match is_gone {
@@ -74,7 +80,10 @@ impl Traces {
                 if own.is_none() && live.is_none() && !owners.contains_key(&home) {
                     continue;
                 }
-                let Some((parent, inode)) = owner(survey, history, &gone, number, copy.sequence) else { continue };
+                let Some((parent, inode)) = owner(survey, history, &gone, number, copy.sequence)
+                else {
+                    continue;
+                };
                 if directory::sum_holds(survey.disk, &inode, &bytes) == Some(false) {
                     continue;
                 }
@@ -111,9 +120,8 @@ impl Traces {
             _ => false,
         };
         let traces = self.of(inode.number).iter().filter(fits);
-        let judged = traces.filter_map(|trace| {
-            Some((trace, attribution(history, inode, newest, trace)?))
-        });
+        let judged =
+            traces.filter_map(|trace| Some((trace, attribution(history, inode, newest, trace)?)));
         // Certain ones before others; of these the newest; then by parent and bytes.
         judged.min_by(|(a, sure_a), (b, sure_b)| {
             let rank = |sure: &NameAttribution| *sure != NameAttribution::Certain;
@@ -126,7 +134,13 @@ impl Traces {
     }
 
     /// The path of the directory of an old name.
-    pub(super) fn folder(&self, folders: &Folders, history: &History, survey: &Survey<'_>, parent: Parent) -> ObjectPath {
+    pub(super) fn folder(
+        &self,
+        folders: &Folders,
+        history: &History,
+        survey: &Survey<'_>,
+        parent: Parent,
+    ) -> ObjectPath {
         let mut steps: Vec<&[u8]> = Vec::new();
         let mut seen = HashSet::new();
         let mut at = parent;
@@ -197,7 +211,10 @@ impl Collector {
             let Entry { inode, kind, name, deleted } = entry;
             if name != b"." && name != b".." && wanted(inode) {
                 let in_use = !deleted;
-                self.add(survey, Trace { inode, parent, name: name.into(), kind, sequence, in_use });
+                self.add(
+                    survey,
+                    Trace { inode, parent, name: name.into(), kind, sequence, in_use },
+                );
             }
         });
     }
