@@ -406,3 +406,115 @@ fn space_in_use_without_an_owner_is_told() {
     let lost = before.allocated + before.slack - listing.bytes.allocated - listing.bytes.slack;
     assert_eq!(listing.bytes.unexamined, lost);
 }
+
+#[test]
+fn a_bitmap_that_calls_an_owned_cluster_free_is_told() {
+    let mut volume = Editor::of("ntfs-tiny");
+    let data = volume.attribute_of(6, 0x80);
+    let at = volume.at(6) + data;
+    let runs = at + number(&volume.bytes, at + 32, 2);
+    let (length, offset) =
+        (usize::from(volume.bytes[runs] & 15), usize::from(volume.bytes[runs] >> 4));
+    let bitmap = number(&volume.bytes, runs + 1 + length, offset) * 512;
+    assert_eq!(volume.bytes[bitmap], 0xFF);
+    volume.bytes[bitmap] = 0xFE;
+    let (_, _, listing) = volume.walk();
+    assert_eq!(listing.problems.len(), 1);
+    assert_eq!(listing.problems[0].code, Code::FilesystemDamaged);
+    assert!(listing.problems[0].detail.starts_with("512 bytes of existing objects"));
+}
+
+/// Moves all but the first run of the table's list into record `to`, as a table in very many
+/// pieces has it.
+fn split_the_table(volume: &mut Editor, to: usize) {
+    let at = volume.at(0);
+    let data = volume.attribute_of(0, 0x80);
+    let bitmap = volume.attribute_of(0, 0xB0);
+    let record: Vec<u8> = volume.bytes[at..at + volume.record].to_vec();
+    let runs = data + number(&record, data + 32, 2);
+    let (length, offset) = (usize::from(record[runs] & 15), usize::from(record[runs] >> 4));
+    let clusters = number(&record, runs + 1, length);
+    let first = number(&record, runs + 1 + length, offset);
+    let rest_at = runs + 1 + length + offset;
+    let end = data + number(&record, data + 4, 4);
+    // The first run of a list counts from 0, so the second list's counts from its start anew.
+    let (next_length, next_offset) =
+        (usize::from(record[rest_at] & 15), usize::from(record[rest_at] >> 4));
+    let mut rest = record[rest_at..end].to_vec();
+    let place = 1 + next_length..1 + next_length + next_offset;
+    let mut wide = [if rest[place.end - 1] & 0x80 == 0 { 0 } else { 0xFF }; 8];
+    wide[..next_offset].copy_from_slice(&rest[place.clone()]);
+    let target = (i64::from_le_bytes(wide) + i64::try_from(first).unwrap()).to_le_bytes();
+    rest[0] = u8::try_from(next_length | 4 << 4).unwrap();
+    rest.splice(place, target[..4].to_vec());
+
+    let mut piece = record[data..data + 64].to_vec();
+    put(&mut piece, 16, u64::try_from(clusters).unwrap(), 8);
+    piece.extend(&rest);
+    piece.resize(piece.len().next_multiple_of(8), 0);
+    let len = u64::try_from(piece.len()).unwrap();
+    put(&mut piece, 4, len, 4);
+    put(&mut piece, 32, 64, 2);
+    volume.edit(to, |bytes| {
+        put(bytes, 22, 1, 2);
+        put(bytes, 32, 1 << 48, 8);
+        let first = number(bytes, 20, 2);
+        bytes[first..first + piece.len()].copy_from_slice(&piece);
+        put(bytes, first + piece.len(), 0xFFFF_FFFF, 4);
+        put(bytes, 24, u64::try_from(first + piece.len() + 8).unwrap(), 4);
+    });
+    let sequence = number(&volume.bytes, volume.at(to) + 16, 2);
+
+    let mut entries = Vec::new();
+    for (kind, vcn, target) in [
+        (0x10, 0, 1 << 48),
+        (0x30, 0, 1 << 48),
+        (0x80, 0, 1 << 48),
+        (0x80, clusters, to | sequence << 48),
+        (0xB0, 0, 1 << 48),
+    ] {
+        let mut entry = [0; 32];
+        put(&mut entry, 0, kind, 4);
+        put(&mut entry, 4, 32, 2);
+        entry[7] = 26;
+        put(&mut entry, 8, u64::try_from(vcn).unwrap(), 8);
+        put(&mut entry, 16, u64::try_from(target).unwrap(), 8);
+        entries.extend(entry);
+    }
+    let mut list = vec![0; 24];
+    put(&mut list, 0, 0x20, 4);
+    put(&mut list, 4, u64::try_from(24 + entries.len()).unwrap(), 4);
+    put(&mut list, 16, u64::try_from(entries.len()).unwrap(), 4);
+    put(&mut list, 20, 24, 2);
+    list.extend(entries);
+    let mut head = record[data..rest_at].to_vec();
+    head.push(0);
+    head.resize(head.len().next_multiple_of(8), 0);
+    let len = u64::try_from(head.len()).unwrap();
+    put(&mut head, 4, len, 4);
+    put(&mut head, 24, u64::try_from(clusters - 1).unwrap(), 8);
+    let tail = record[bitmap..bitmap + number(&record, bitmap + 4, 4)].to_vec();
+    volume.edit(0, |bytes| {
+        let before = number(bytes, 20, 2)..data;
+        let kept = bytes[before.clone()].to_vec();
+        let all = [kept, list, head, tail, vec![0xFF; 4], vec![0; 4]].concat();
+        bytes[before.start..before.start + all.len()].copy_from_slice(&all);
+        put(bytes, 24, u64::try_from(before.start + all.len()).unwrap(), 4);
+    });
+}
+
+#[test]
+fn a_table_whose_own_list_is_in_another_record_is_read_whole() {
+    let mut volume = Editor::of("ntfs-fragmented");
+    let (_, before, _) = volume.walk();
+    // A freed record in the table's first run.
+    let free = (24..64).find(|n| number(&volume.bytes, volume.at(*n) + 22, 2) & 1 == 0).unwrap();
+    split_the_table(&mut volume, free);
+    let (_, after, listing) = volume.walk();
+    let live = |nodes: &[Node]| -> Vec<String> {
+        let live = nodes.iter().filter(|node| node.meta.alloc == AllocStatus::Allocated);
+        live.map(plain).collect()
+    };
+    assert_eq!(live(&after), live(&before));
+    assert_eq!(listing.problems, []);
+}

@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
-use super::Geometry;
 use super::clusters::ClusterSet;
 use super::object::DataStream;
 use super::runlist::Run;
+use super::{Geometry, damaged};
 
 use crate::bytes::ReadAt;
 use crate::evidence::filesystem::ByteClasses;
@@ -84,19 +84,20 @@ impl<'a> Balance<'a> {
         }
     }
 
-    /// Counts what nobody owned. Returns the classes, and what is in use without an owner.
+    /// Counts what nobody owned. Returns the classes, and where owners and bitmap disagree.
     pub(super) fn finish(
         mut self,
         in_use: &ClusterSet,
         volume: &dyn ReadAt,
-    ) -> (ByteClasses, Option<Problem>) {
-        let mut first = None;
+    ) -> (ByteClasses, Vec<Problem>) {
+        let (mut first, mut free) = (None, 0_u64);
         for (range, counted) in self.counted.runs(0..self.geometry.clusters) {
-            if counted {
-                continue;
-            }
             for (range, used) in in_use.runs(range) {
                 let bytes = self.bytes(&range);
+                if counted {
+                    free = free.saturating_add(if used { 0 } else { bytes });
+                    continue;
+                }
                 let ByteClasses { unallocated, unexamined, .. } = &mut self.classes;
                 let class = if used { unexamined } else { unallocated };
                 *class = class.saturating_add(bytes);
@@ -107,12 +108,20 @@ impl<'a> Balance<'a> {
         }
         self.behind_the_last_cluster(volume);
         let bytes = self.classes.unexamined;
-        let problem = first.map(|cluster| {
+        let mut problems = Vec::new();
+        if let Some(cluster) = first {
             let detail = format!("{bytes} bytes are in use and no object owns them");
-            Problem::new(Code::SpaceWithoutOwner, Stage::Filesystem, detail)
-                .at(cluster.saturating_mul(self.geometry.cluster), bytes)
-        });
-        (self.classes, problem)
+            let at = cluster.saturating_mul(self.geometry.cluster);
+            problems.push(
+                Problem::new(Code::SpaceWithoutOwner, Stage::Filesystem, detail).at(at, bytes),
+            );
+        }
+        if free > 0 {
+            let detail =
+                format!("{free} bytes of existing objects are free by the bitmap of clusters");
+            problems.push(damaged(&detail));
+        }
+        (self.classes, problems)
     }
 
     /// There the copy of the boot sector is, in the last sector.

@@ -66,8 +66,8 @@ pub(super) fn list(
     });
     let Lister { mut balance, shadow_copies, mut listing, .. } = lister;
     balance.unreadable(survey.unread);
-    let (bytes, unowned) = balance.finish(&in_use, &**volume);
-    unowned.into_iter().for_each(|problem| problems.push(problem));
+    let (bytes, disagree) = balance.finish(&in_use, &**volume);
+    disagree.into_iter().for_each(|problem| problems.push(problem));
     if shadow_copies {
         let detail = "shadow copies present, not examined";
         problems.push(Problem::new(Code::UnsupportedVolume, Stage::Filesystem, detail));
@@ -281,7 +281,7 @@ impl Lister<'_> {
             return self.owners.of(id);
         }
         let descriptor = object.security.as_ref();
-        let bytes = descriptor.and_then(|small| self.gather.bytes(small, secure::MOST_BYTES));
+        let bytes = descriptor.and_then(|small| self.gather.bytes(small, secure::MOST_OF_ONE));
         bytes.and_then(|bytes| secure::owner(&bytes)).unwrap_or_default()
     }
 }

@@ -12,8 +12,10 @@ use crate::bytes::Block;
 const STRETCH: usize = 256 << 10;
 /// Bytes before the descriptor in an entry.
 const HEADER: usize = 20;
-/// Longer ones are not read.
+/// A longer stream of all descriptors is not read.
 pub(super) const MOST_BYTES: u64 = 64 << 20;
+/// A longer single descriptor is not read.
+pub(super) const MOST_OF_ONE: u64 = 64 << 10;
 
 /// Owners by number.
 #[derive(Debug, Default)]
