@@ -518,3 +518,20 @@ fn a_table_whose_own_list_is_in_another_record_is_read_whole() {
     assert_eq!(live(&after), live(&before));
     assert_eq!(listing.problems, []);
 }
+
+#[test]
+fn two_objects_of_one_name_are_told_apart() {
+    let mut volume = Editor::of("ntfs");
+    let (record, _) = volume.attribute("edge-512.bin", 0x80);
+    volume.edit(record, |bytes| {
+        let digit: Vec<u8> = "-512".bytes().flat_map(|byte| [byte, 0]).collect();
+        let at = bytes.windows(8).position(|window| window == digit).unwrap();
+        bytes[at + 6] = b'1';
+    });
+    let (volume, nodes, _) = volume.walk();
+    let sizes = ["E1!/p0/edge-511.bin", "E1!/p0/edge-511.bin|2"].map(|path| {
+        let node = nodes.iter().find(|node| node.path.text() == path).unwrap();
+        read(&volume, node).unwrap().0.len()
+    });
+    assert_eq!(sizes, [511, 512]);
+}

@@ -122,6 +122,9 @@ impl Builder<'_> {
 
     fn unit(&mut self, unit: &Unit, unit_len: u32) {
         let len = u64::from(unit_len).min(self.left());
+        if unit.cut {
+            return self.push(len, Place::Missing(Code::ChainBroken, NOT_COVERED.into()));
+        }
         if unit.scattered {
             return self.push(len, Place::Missing(Code::FilesystemDamaged, SCATTERED.into()));
         }
@@ -170,6 +173,8 @@ struct Unit {
     lacks: bool,
     /// A cluster follows one that is nowhere.
     scattered: bool,
+    /// The runs end within it: whether it is compressed is not certain.
+    cut: bool,
 }
 
 impl Unit {
@@ -195,7 +200,7 @@ impl Unit {
                 runs.next();
             }
         }
-        unit.lacks |= need > 0;
+        unit.cut = need > 0;
         unit
     }
 }
@@ -232,7 +237,8 @@ mod tests {
 
     #[test]
     fn whole_packed_and_absent_units_are_told_apart() {
-        let runs = [(16, Some(100)), (3, Some(200)), (13, None), (32, None), (4, Some(300))];
+        let runs =
+            [(16, Some(100)), (3, Some(200)), (13, None), (32, None), (4, Some(300)), (12, None)];
         let stream = stream(1, 70 * 4096, &runs);
         let got = extents(&stream, &GEOMETRY).unwrap();
         let packed = |at: u64, n: u64| Place::Lznt1 {
@@ -244,6 +250,8 @@ mod tests {
         assert_eq!(got[2], Extent { len: 131_072, place: Place::Hole });
         assert_eq!(got[3], Extent { len: 6 * 4096, place: packed(300, 4) });
         assert_eq!(sum(&got), 70 * 4096);
+        let cut = extents(&self::stream(1, 70 * 4096, &runs[..5]), &GEOMETRY).unwrap();
+        assert!(matches!(cut[3], Extent { len: 24_576, place: Place::Missing(..) }));
     }
 
     #[test]
