@@ -64,10 +64,14 @@ pub(super) fn list(
         }
         lister.record(number, state, bytes, emit)
     });
-    let Lister { mut balance, shadow_copies, mut listing, .. } = lister;
+    let Lister { mut balance, shadow_copies, mut listing, tree, .. } = lister;
     balance.unreadable(survey.unread);
     let (bytes, disagree) = balance.finish(&in_use, &**volume);
     disagree.into_iter().for_each(|problem| problems.push(problem));
+    if tree.too_deep {
+        let detail = "folders deeper than 256 levels are listed below $Orphans";
+        problems.push(Problem::new(Code::LimitReached, Stage::Filesystem, detail));
+    }
     if shadow_copies {
         let detail = "shadow copies present, not examined";
         problems.push(Problem::new(Code::UnsupportedVolume, Stage::Filesystem, detail));

@@ -12,7 +12,7 @@ use super::system;
 use crate::item::ObjectPath;
 
 /// Deeper folders are listed as if they had no parent: no path that a system accepts is as deep.
-const DEEPEST: u32 = 1_024;
+const DEEPEST: u32 = 256;
 
 /// How a folder is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub(super) struct Tree<'a> {
     survey: &'a Survey,
     orphans: ObjectPath,
     known: HashMap<u64, Folder>,
+    /// A folder was met that is deeper than the limit.
+    pub(super) too_deep: bool,
 }
 
 impl<'a> Tree<'a> {
@@ -54,7 +56,7 @@ impl<'a> Tree<'a> {
             };
             known.insert(record, Folder { path, standing, depth: 0 });
         }
-        Self { survey, orphans: root.given_below("$Orphans"), known }
+        Self { survey, orphans: root.given_below("$Orphans"), known, too_deep: false }
     }
 
     /// The folder of objects without one.
@@ -98,10 +100,11 @@ impl<'a> Tree<'a> {
     }
 
     /// The folder `record` below one that was found.
-    fn below(&self, record: u64, above: Option<Folder>) -> Folder {
+    fn below(&mut self, record: u64, above: Option<Folder>) -> Folder {
         let blank = Entry::default();
         let entry = self.survey.entry(record).unwrap_or(&blank);
         let name = self.survey.name(entry).unwrap_or_default();
+        self.too_deep |= above.as_ref().is_some_and(|above| above.depth >= DEEPEST);
         let above = above.filter(|above| above.depth < DEEPEST);
         let Some(above) = above else { return self.orphan(record, name, entry.sequence) };
         let parent = Reference::from_raw(entry.parent);
