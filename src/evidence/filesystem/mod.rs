@@ -13,6 +13,9 @@ pub mod exfat;
 pub mod ext;
 pub mod fat;
 pub mod ntfs;
+mod blockset;
+pub mod ext;
+pub mod iso9660;
 mod stream;
 
 pub use stream::ExtentStream;

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::blockset::BlockSet;
+use crate::evidence::filesystem::blockset::BlockSet;
 use super::folders::Folders;
 use super::history::{self, History};
 use super::inode::{Inode, Kind, flag};

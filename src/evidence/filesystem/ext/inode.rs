@@ -24,11 +24,11 @@ pub(super) enum Kind {
 
 /// Flags of an inode.
 pub(super) mod flag {
-    pub(in super::super) const ENCRYPT: u32 = 0x800;
-    pub(in super::super) const INDEX: u32 = 0x1000;
-    pub(in super::super) const EXTENTS: u32 = 0x8_0000;
-    pub(in super::super) const EA_INODE: u32 = 0x20_0000;
-    pub(in super::super) const INLINE_DATA: u32 = 0x1000_0000;
+    pub(in crate::evidence::filesystem::ext) const ENCRYPT: u32 = 0x800;
+    pub(in crate::evidence::filesystem::ext) const INDEX: u32 = 0x1000;
+    pub(in crate::evidence::filesystem::ext) const EXTENTS: u32 = 0x8_0000;
+    pub(in crate::evidence::filesystem::ext) const EA_INODE: u32 = 0x20_0000;
+    pub(in crate::evidence::filesystem::ext) const INLINE_DATA: u32 = 0x1000_0000;
     pub(super) const HUGE_FILE: u32 = 0x4_0000;
 }
 

@@ -9,7 +9,6 @@
 //! Trusted: nothing. Facts: Linux kernel documentation, filesystems/ext4; each file names its part.
 
 mod blocks;
-mod blockset;
 mod checksum;
 mod deleted;
 mod directory;

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::blockset::BlockSet;
+use crate::evidence::filesystem::blockset::BlockSet;
 use super::disk::Disk;
 use super::map::Map;
 use crate::evidence::filesystem::ByteClasses;

@@ -16,19 +16,19 @@ pub(super) const PRIMARY: u64 = 1024;
 
 /// Features without which a reader goes wrong; the ones that are understood.
 pub(super) mod incompat {
-    pub(in super::super) const FILETYPE: u32 = 0x2;
-    pub(in super::super) const RECOVER: u32 = 0x4;
-    pub(in super::super) const META_BG: u32 = 0x10;
-    pub(in super::super) const EXTENTS: u32 = 0x40;
-    pub(in super::super) const BITS64: u32 = 0x80;
-    pub(in super::super) const MMP: u32 = 0x100;
-    pub(in super::super) const FLEX_BG: u32 = 0x200;
-    pub(in super::super) const EA_INODE: u32 = 0x400;
-    pub(in super::super) const CSUM_SEED: u32 = 0x2000;
-    pub(in super::super) const LARGEDIR: u32 = 0x4000;
-    pub(in super::super) const INLINE_DATA: u32 = 0x8000;
-    pub(in super::super) const ENCRYPT: u32 = 0x1_0000;
-    pub(in super::super) const CASEFOLD: u32 = 0x2_0000;
+    pub(in crate::evidence::filesystem::ext) const FILETYPE: u32 = 0x2;
+    pub(in crate::evidence::filesystem::ext) const RECOVER: u32 = 0x4;
+    pub(in crate::evidence::filesystem::ext) const META_BG: u32 = 0x10;
+    pub(in crate::evidence::filesystem::ext) const EXTENTS: u32 = 0x40;
+    pub(in crate::evidence::filesystem::ext) const BITS64: u32 = 0x80;
+    pub(in crate::evidence::filesystem::ext) const MMP: u32 = 0x100;
+    pub(in crate::evidence::filesystem::ext) const FLEX_BG: u32 = 0x200;
+    pub(in crate::evidence::filesystem::ext) const EA_INODE: u32 = 0x400;
+    pub(in crate::evidence::filesystem::ext) const CSUM_SEED: u32 = 0x2000;
+    pub(in crate::evidence::filesystem::ext) const LARGEDIR: u32 = 0x4000;
+    pub(in crate::evidence::filesystem::ext) const INLINE_DATA: u32 = 0x8000;
+    pub(in crate::evidence::filesystem::ext) const ENCRYPT: u32 = 0x1_0000;
+    pub(in crate::evidence::filesystem::ext) const CASEFOLD: u32 = 0x2_0000;
     pub(super) const EXT3: u32 = FILETYPE | RECOVER | META_BG;
     pub(super) const KNOWN: u32 = EXT3
         | EXTENTS
@@ -45,21 +45,21 @@ pub(super) mod incompat {
 
 /// Features that a reader may ignore unless it counts space.
 pub(super) mod ro_compat {
-    pub(in super::super) const SPARSE_SUPER: u32 = 0x1;
-    pub(in super::super) const GDT_CSUM: u32 = 0x10;
-    pub(in super::super) const BIGALLOC: u32 = 0x200;
-    pub(in super::super) const METADATA_CSUM: u32 = 0x400;
-    pub(in super::super) const SHARED_BLOCKS: u32 = 0x4000;
+    pub(in crate::evidence::filesystem::ext) const SPARSE_SUPER: u32 = 0x1;
+    pub(in crate::evidence::filesystem::ext) const GDT_CSUM: u32 = 0x10;
+    pub(in crate::evidence::filesystem::ext) const BIGALLOC: u32 = 0x200;
+    pub(in crate::evidence::filesystem::ext) const METADATA_CSUM: u32 = 0x400;
+    pub(in crate::evidence::filesystem::ext) const SHARED_BLOCKS: u32 = 0x4000;
     /// `sparse_super`, `large_file`, `btree_dir`.
     pub(super) const EXT3: u32 = 0x7;
 }
 
 /// Features that change nothing for a reader.
 pub(super) mod compat {
-    pub(in super::super) const HAS_JOURNAL: u32 = 0x4;
-    pub(in super::super) const SPARSE_SUPER2: u32 = 0x200;
-    pub(in super::super) const FAST_COMMIT: u32 = 0x400;
-    pub(in super::super) const ORPHAN_FILE: u32 = 0x1000;
+    pub(in crate::evidence::filesystem::ext) const HAS_JOURNAL: u32 = 0x4;
+    pub(in crate::evidence::filesystem::ext) const SPARSE_SUPER2: u32 = 0x200;
+    pub(in crate::evidence::filesystem::ext) const FAST_COMMIT: u32 = 0x400;
+    pub(in crate::evidence::filesystem::ext) const ORPHAN_FILE: u32 = 0x1000;
 }
 
 /// What a superblock says, checked.
