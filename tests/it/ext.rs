@@ -9,12 +9,21 @@ use std::sync::atomic::AtomicBool;
 use assay::bytes::ReadAt;
 use assay::evidence::filesystem::ext::Ext;
 use assay::evidence::filesystem::{ExtentStream, FileSystem, Listing, Node, NodeContent};
-use assay::item::{AllocStatus, NameAttribution, ObjectKind, ObjectPath, Place, RecoveryBasis, Status, Stream};
+use assay::item::{
+    AllocStatus, NameAttribution, ObjectKind, ObjectPath, Place, RecoveryBasis, Status, Stream,
+};
 use assay::problem::{Code, Problem};
 use sha2::{Digest as _, Sha256};
 
 const IMAGES: [&str; 8] = [
-    "ext2-1k", "ext3-1k", "ext3-4k", "ext4-1k", "ext4-4k", "ext4-inline", "ext4-bigalloc", "ext4-index",
+    "ext2-1k",
+    "ext3-1k",
+    "ext3-4k",
+    "ext4-1k",
+    "ext4-4k",
+    "ext4-inline",
+    "ext4-bigalloc",
+    "ext4-index",
 ];
 
 fn folder() -> PathBuf {
@@ -94,8 +103,9 @@ fn existing_files_are_exactly_those_of_the_mount() {
             .collect();
         let live = nodes.iter().filter(|node| node.meta.alloc == AllocStatus::Allocated);
         let files = live.filter(|node| node.meta.kind == ObjectKind::File);
-        let got: BTreeMap<String, String> =
-            files.map(|node| (path(node), sha256(&read(&volume, node).unwrap_or_default()))).collect();
+        let got: BTreeMap<String, String> = files
+            .map(|node| (path(node), sha256(&read(&volume, node).unwrap_or_default())))
+            .collect();
         assert_eq!(got, want, "{name}");
         assert_eq!(ext.facts().object_count, Some(listing.existing), "{name}");
         assert_eq!(listing.bytes.total(), volume.len(), "{name}: {:?}", listing.bytes);
@@ -121,7 +131,12 @@ fn recovered(name: &str) -> (BTreeSet<String>, BTreeSet<String>, Vec<String>) {
     for node in nodes.iter().filter(|node| node.meta.alloc == AllocStatus::Deleted) {
         assert!(node.path.text().contains('|'), "{}", node.path.text());
         let Some(bytes) = read(&volume, node) else {
-            assert_ne!(node.meta.basis, Some(RecoveryBasis::MetadataExtents), "{}", node.path.text());
+            assert_ne!(
+                node.meta.basis,
+                Some(RecoveryBasis::MetadataExtents),
+                "{}",
+                node.path.text()
+            );
             continue;
         };
         assert_eq!(node.meta.basis, Some(RecoveryBasis::MetadataExtents), "{}", node.path.text());
@@ -143,7 +158,12 @@ fn recovered(name: &str) -> (BTreeSet<String>, BTreeSet<String>, Vec<String>) {
 #[test]
 fn deleted_files_come_back_whole_or_say_what_is_missing() {
     for (name, least) in [
-        ("ext2-1k", 8), ("ext3-1k", 8), ("ext3-4k", 8), ("ext4-1k", 7), ("ext4-4k", 7), ("ext4-inline", 8),
+        ("ext2-1k", 8),
+        ("ext3-1k", 8),
+        ("ext3-4k", 8),
+        ("ext4-1k", 7),
+        ("ext4-4k", 7),
+        ("ext4-inline", 8),
         ("ext4-bigalloc", 7),
     ] {
         let (known, whole, wrong) = recovered(name);
@@ -173,8 +193,11 @@ fn more_deleted_files_come_back_than_with_the_sleuth_kit_and_extundelete() {
         std::fs::create_dir_all(&work).unwrap();
         let file = work.join("img");
         std::fs::write(&file, image(name)).unwrap();
-        let known: BTreeSet<String> =
-            sums(name).into_iter().filter(|(kind, ..)| kind == "deleted").map(|(.., sum)| sum).collect();
+        let known: BTreeSet<String> = sums(name)
+            .into_iter()
+            .filter(|(kind, ..)| kind == "deleted")
+            .map(|(.., sum)| sum)
+            .collect();
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let out = text(&work.join("tsk"));
         let Some(_) = crate::support::tool("tsk_recover", &[&text(&file), &out]) else { return };
@@ -198,8 +221,11 @@ fn links_devices_times_and_owners_are_as_they_were_made() {
     for name in IMAGES.iter().take(7) {
         let volume = volume(image(name));
         let (_, nodes, _) = list(&volume, 10_000).unwrap();
-        let at = |path: &str| nodes.iter().find(|node| node.path.text() == format!("E1!/p0/{path}")).unwrap();
-        let target = |path: &str| String::from_utf8(at(path).meta.link_target.clone().unwrap()).unwrap();
+        let at = |path: &str| {
+            nodes.iter().find(|node| node.path.text() == format!("E1!/p0/{path}")).unwrap()
+        };
+        let target =
+            |path: &str| String::from_utf8(at(path).meta.link_target.clone().unwrap()).unwrap();
         assert_eq!(target("fast"), "a/b/over");
         assert_eq!(target("slow"), "long/".repeat(30) + "end");
         let special = |path: &str| match &at(path).content {
@@ -212,7 +238,9 @@ fn links_devices_times_and_owners_are_as_they_were_made() {
         assert_eq!(at("a/b/edge").meta.attributes, "4751");
         let names = ["0ne", "a/one", "a/b/one-again"].map(at);
         let one = names[0].meta.link.unwrap();
-        assert!(names.iter().all(|node| node.meta.link == Some(one) && node.meta.link_count == Some(3)));
+        assert!(
+            names.iter().all(|node| node.meta.link == Some(one) && node.meta.link_count == Some(3))
+        );
         let modified = at("a/b/over").meta.times.modified.unwrap().to_string();
         let fraction = if at("a/one").meta.times.created.is_some() { ".123456789" } else { "" };
         assert_eq!(modified, format!("1931-05-06T07:08:09{fraction}Z"), "{name}");
@@ -242,7 +270,8 @@ fn survives(bytes: Vec<u8>) {
     for node in &nodes {
         assert!(paths.insert(node.path.text()), "twice: {}", node.path.text());
         if let NodeContent::Extents(extents) = &node.content {
-            let sum = extents.iter().fold(0_u64, |sum, extent| sum.checked_add(extent.len).unwrap());
+            let sum =
+                extents.iter().fold(0_u64, |sum, extent| sum.checked_add(extent.len).unwrap());
             assert_eq!(Some(sum), node.meta.size, "{}", node.path.text());
             for extent in extents {
                 if let Place::Disk(at) = extent.place {
@@ -267,7 +296,8 @@ fn every_prefix_in_steps_of_sectors_is_survived() {
 
 /// Places of structures: the first blocks, inode tables and whatever is not text.
 fn structures(bytes: &[u8]) -> Vec<usize> {
-    let is_text = |block: &[u8]| block.iter().all(|byte| (b' '..=b'~').contains(byte) || *byte == b'\n');
+    let is_text =
+        |block: &[u8]| block.iter().all(|byte| (b' '..=b'~').contains(byte) || *byte == b'\n');
     let blocks = bytes.chunks(512).enumerate();
     let kept = blocks.filter(|(_, block)| block.iter().any(|byte| *byte != 0) && !is_text(block));
     kept.map(|(number, _)| number * 512).collect()
@@ -283,14 +313,17 @@ fn random_changes_of_structures_are_survived() {
         for _ in 0..rounds / 6 + 1 {
             let mut bytes = whole.clone();
             for _ in 0..=random.below(12) {
-                let sector = places[usize::try_from(random.below(places.len().try_into().unwrap())).unwrap()];
+                let sector = places
+                    [usize::try_from(random.below(places.len().try_into().unwrap())).unwrap()];
                 let at = sector + usize::try_from(random.below(512)).unwrap();
                 match random.below(4) {
                     0 => bytes[at] = random.below(256).to_le_bytes()[0],
                     1 => bytes[at] ^= 1 << random.below(8),
                     2 => bytes[at & !3..(at & !3) + 4].fill(0xFF),
                     _ => {
-                        let from = places[usize::try_from(random.below(places.len().try_into().unwrap())).unwrap()];
+                        let from =
+                            places[usize::try_from(random.below(places.len().try_into().unwrap()))
+                                .unwrap()];
                         bytes.copy_within(from..from + 64, sector);
                     }
                 }
@@ -316,5 +349,9 @@ fn joined_images_of_another_maker_are_listed_as_the_sleuth_kit_does() {
     assert_eq!(ext.facts().object_count, Some(listing.existing));
     let files: Vec<String> =
         nodes.iter().filter(|n| n.meta.kind == ObjectKind::File).map(|node| path(node)).collect();
-    assert_eq!(files, ["a_directory/a_file", "passwords.txt", "a_directory/another_file"], "{files:?}");
+    assert_eq!(
+        files,
+        ["a_directory/a_file", "passwords.txt", "a_directory/another_file"],
+        "{files:?}"
+    );
 }

@@ -9,13 +9,12 @@
 //! What an object's bytes are is said by its extents. A byte whose place is not certain is
 //! [`crate::item::Place::Missing`], which makes its object partial: no digest is stated of guesses.
 
+mod blockset;
 pub mod exfat;
 pub mod ext;
 pub mod fat;
-pub mod ntfs;
-mod blockset;
-pub mod ext;
 pub mod iso9660;
+pub mod ntfs;
 mod stream;
 
 pub use stream::ExtentStream;

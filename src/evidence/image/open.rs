@@ -6,6 +6,7 @@ use crate::bytes::ReadAt;
 use crate::evidence::filesystem::exfat::Exfat;
 use crate::evidence::filesystem::ext::Ext;
 use crate::evidence::filesystem::fat::Fat;
+use crate::evidence::filesystem::iso9660::Iso9660;
 use crate::evidence::filesystem::ntfs::Ntfs;
 use crate::evidence::filesystem::{FileSystem, Options};
 use crate::evidence::partition::Part;
@@ -14,8 +15,8 @@ use crate::problem::{Code, Problem, Stage};
 
 /// What a volume holds.
 pub(super) enum Opened {
-    /// A file system that is read.
-    System(Box<dyn FileSystem>),
+    /// A file system that is read, and what lies beside it.
+    System(Box<dyn FileSystem>, Option<Problem>),
     /// Something else, or one that cannot be read.
     Nothing {
         /// What was recognised; empty where nothing was.
@@ -30,7 +31,7 @@ pub(super) enum Opened {
 impl Opened {
     fn system<T: FileSystem + 'static>(opened: Result<T, Problem>, fs_type: &str) -> Self {
         match opened {
-            Ok(system) => Self::System(Box::new(system)),
+            Ok(system) => Self::System(Box::new(system), None),
             Err(problem) => {
                 Self::Nothing { fs_type: fs_type.to_owned(), encryption: String::new(), problem }
             }
@@ -49,6 +50,10 @@ pub(super) fn open(volume: &Arc<dyn ReadAt>, part: &Part, options: &Options) -> 
         }
         Recognised::Exfat => Opened::system(Exfat::open(volume), name),
         Recognised::Ext => Opened::system(Ext::open(volume), name),
+        Recognised::Iso9660 { .. } => match Opened::system(Iso9660::open(volume), name) {
+            Opened::System(system, _) => Opened::System(system, found.problem()),
+            nothing => nothing,
+        },
         Recognised::Ntfs => Opened::system(Ntfs::open(volume), name),
         Recognised::Encrypted(_) | Recognised::PossiblyEncrypted => Opened::Nothing {
             fs_type: String::new(),

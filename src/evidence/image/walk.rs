@@ -85,8 +85,8 @@ impl Walk<'_> {
         row: &mut VolumeRow,
         walked: &mut Walked,
     ) -> Vec<Problem> {
-        let system = match open(volume, part, self.options) {
-            Opened::System(system) => system,
+        let (system, beside) = match open(volume, part, self.options) {
+            Opened::System(system, beside) => (system, beside),
             Opened::Nothing { fs_type, encryption, problem } => {
                 row.action = Action::NotExamined;
                 row.reason = Some(problem.code);
@@ -108,6 +108,7 @@ impl Walk<'_> {
             system.list(path, cancel, &mut give);
         walked.directories = walked.directories.saturating_add(directories);
         walked.stopped |= stopped;
+        problems.extend(beside);
         row.bytes = bytes;
         if stopped {
             return problems;

@@ -37,6 +37,11 @@ pub enum Recognised {
     Ntfs,
     /// ext2, ext3 or ext4.
     Ext,
+    /// ISO 9660.
+    Iso9660 {
+        /// UDF lies beside it, which shows what ISO 9660 may not.
+        udf: bool,
+    },
     /// A file system, swap space or volume manager known by this name and not read.
     Unsupported(&'static str),
     /// An encrypted volume of this kind.
@@ -55,6 +60,8 @@ impl Recognised {
             Self::Exfat => "exfat",
             Self::Ntfs => "ntfs",
             Self::Ext => "ext",
+            Self::Iso9660 { udf: false } => "iso9660",
+            Self::Iso9660 { udf: true } => "iso9660+udf",
             Self::Unsupported(name) | Self::Encrypted(name) => name,
             Self::PossiblyEncrypted => "possibly",
             Self::Nothing => "",
@@ -64,7 +71,13 @@ impl Recognised {
     /// What the report says of a volume that is not read; `None` for file systems that may be.
     pub fn problem(self) -> Option<Problem> {
         let (code, detail) = match self {
-            Self::Fat | Self::Exfat | Self::Ntfs | Self::Ext => return None,
+            Self::Fat | Self::Exfat | Self::Ntfs | Self::Ext | Self::Iso9660 { udf: false } => {
+                return None;
+            }
+            Self::Iso9660 { udf: true } => (
+                Code::UnsupportedVolume,
+                "UDF lies beside ISO 9660; what only UDF shows is not read".to_owned(),
+            ),
             Self::Unsupported(name) => {
                 (Code::UnsupportedVolume, format!("{name} is recognised and not read"))
             }

@@ -6,7 +6,7 @@
 use crate::bytes::ReadAt;
 
 use super::{Recognised, boot, bytes};
-use Recognised::{Encrypted, Ext, Unsupported};
+use Recognised::{Encrypted, Ext, Iso9660, Unsupported};
 
 /// What stands at one place of a volume.
 struct Signature {
@@ -95,10 +95,10 @@ const TABLE: &[Signature] = &[
     row(32_768, b"JFS1", Unsupported("jfs"), Also::Nothing),
     // ECMA-167 2/9.1: descriptors of 2048 bytes from byte 32,768; UDF beside ISO 9660 as well.
     row(32_769, b"BEA01", Unsupported("udf"), Also::Nothing),
-    row(32_769, b"CD001", Unsupported("iso9660+udf"), Also::Bytes(38_913, b"NSR0")),
-    row(32_769, b"CD001", Unsupported("iso9660+udf"), Also::Bytes(36_865, b"BEA01")),
-    row(32_769, b"CD001", Unsupported("iso9660+udf"), Also::Bytes(38_913, b"BEA01")),
-    row(32_769, b"CD001", Unsupported("iso9660"), Also::Nothing),
+    row(32_769, b"CD001", Iso9660 { udf: true }, Also::Bytes(38_913, b"NSR0")),
+    row(32_769, b"CD001", Iso9660 { udf: true }, Also::Bytes(36_865, b"BEA01")),
+    row(32_769, b"CD001", Iso9660 { udf: true }, Also::Bytes(38_913, b"BEA01")),
+    row(32_769, b"CD001", Iso9660 { udf: false }, Also::Nothing),
     row(65_526, b"SWAPSPACE2", Unsupported("swap"), Also::Nothing),
     // Btrfs on-disk format: superblock at 64 KiB, magic 64 bytes into it.
     row(65_600, b"_BHRfS_M", Unsupported("btrfs"), Also::Nothing),

@@ -9,7 +9,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::evidence::filesystem::blockset::BlockSet;
 use super::folders::Folders;
 use super::history::{self, History};
 use super::inode::{Inode, Kind, flag};
@@ -17,6 +16,7 @@ use super::map::Map;
 use super::object;
 use super::survey::{Parent, Survey, Trace};
 use super::traces::{Key, Traces, live_generation};
+use crate::evidence::filesystem::blockset::BlockSet;
 use crate::evidence::filesystem::{Node, NodeContent};
 use crate::item::{
     AllocStatus, Extent, ItemMeta, NameAttribution, ObjectKind, ObjectPath, Place, RecoveryBasis,

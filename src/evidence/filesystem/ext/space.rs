@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
-use crate::evidence::filesystem::blockset::BlockSet;
 use super::disk::Disk;
 use super::map::Map;
 use crate::evidence::filesystem::ByteClasses;
+use crate::evidence::filesystem::blockset::BlockSet;
 use crate::problem::{Code, Problem, Stage};
 
 /// Who claims blocks.

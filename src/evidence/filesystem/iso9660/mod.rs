@@ -57,7 +57,10 @@ impl Iso9660 {
         let volume = volume::open(volume, &mut problems)?;
         let skip = rock_ridge(&volume);
         if volume.blocks.saturating_mul(volume.block) > volume.bytes.len() {
-            let detail = format!("the volume states {} blocks of {} bytes and ends before", volume.blocks, volume.block);
+            let detail = format!(
+                "the volume states {} blocks of {} bytes and ends before",
+                volume.blocks, volume.block
+            );
             problems.push(Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail));
         }
         let facts = FilesystemFacts {

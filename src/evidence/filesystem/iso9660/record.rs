@@ -52,7 +52,8 @@ impl<'a> Record<'a> {
         let name_len = usize::from(block.u8(32).ok()?);
         let name = block.slice(33, name_len).ok()?.bytes();
         // A name of even length is followed by a byte of padding.
-        let after = 33_usize.checked_add(name_len)?.checked_add(usize::from(name_len.is_multiple_of(2)))?;
+        let after =
+            33_usize.checked_add(name_len)?.checked_add(usize::from(name_len.is_multiple_of(2)))?;
         Some(Self {
             at: block.position(0).0,
             block: u64::from(extent).checked_add(block.u8(1).ok()?.into())?,
@@ -112,7 +113,8 @@ fn seconds(year: i64, [month, day, hour, minute, second]: [u8; 5]) -> Option<i64
         return None;
     }
     let past = year.checked_sub(1)?;
-    let leaps = past.div_euclid(4).checked_sub(past.div_euclid(100))?.checked_add(past.div_euclid(400))?;
+    let leaps =
+        past.div_euclid(4).checked_sub(past.div_euclid(100))?.checked_add(past.div_euclid(400))?;
     let days = past.checked_mul(365)?.checked_add(leaps)?;
     let days = days.checked_add(months.iter().take(before).sum::<i64>())?;
     let days = days.checked_add(i64::from(day))?.checked_sub(719_163)?;

@@ -67,7 +67,10 @@ fn entries(area: &[u8], block_size: u64, extra: &mut Extra) -> Option<(u64, u32)
     let mut next = None;
     let mut rest = area;
     while let [a, b, len, _, ..] = rest {
-        let Some((entry, after)) = rest.split_at_checked((*len).into()).filter(|_| *len >= 4) else { break };
+        let Some((entry, after)) = rest.split_at_checked((*len).into()).filter(|_| *len >= 4)
+        else {
+            break;
+        };
         let block = Block::new(entry, 0);
         match &[*a, *b] {
             b"ST" => break,

@@ -117,13 +117,16 @@ impl Space {
             }
         }
         if sessions > 0 {
-            let detail = format!("{sessions} more volume descriptors: earlier sessions, of which what is not in the last one is not listed");
+            let detail = format!(
+                "{sessions} more volume descriptors: earlier sessions, of which what is not in the last one is not listed"
+            );
             problems.push(Problem::new(Code::ContentNotRead, Stage::Filesystem, detail));
         }
         if let Some(at) = first {
             let detail = "blocks that are not empty and that no object owns";
             problems.push(
-                Problem::new(Code::SpaceWithoutOwner, Stage::Filesystem, detail).at(at, self.bytes.unexamined),
+                Problem::new(Code::SpaceWithoutOwner, Stage::Filesystem, detail)
+                    .at(at, self.bytes.unexamined),
             );
         }
         self.bytes

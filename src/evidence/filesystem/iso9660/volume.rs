@@ -60,11 +60,14 @@ pub(super) fn open(bytes: Arc<dyn ReadAt>, problems: &mut Vec<Problem>) -> Resul
         let mut buf = vec![0; 1 << 20];
         let got = bytes.fill_at(sector.saturating_mul(SECTOR), &mut buf).unwrap_or(0);
         for (chunk, number) in buf.chunks(2048).zip(sector..last) {
-            if got > 0 && chunk.starts_with(b"\x01CD001\x01")
+            if got > 0
+                && chunk.starts_with(b"\x01CD001\x01")
                 && let Ok(found) = session(&bytes, number, &mut Vec::new())
                 && is_root(&found)
             {
-                let detail = format!("an earlier session ends before sector {number}; what only it holds is not listed");
+                let detail = format!(
+                    "an earlier session ends before sector {number}; what only it holds is not listed"
+                );
                 problems.push(Problem::new(Code::ContentNotRead, Stage::Filesystem, detail));
                 newest = found;
             }
@@ -83,7 +86,11 @@ fn is_root(volume: &Volume) -> bool {
     got == record.len() && root == Ok(volume.primary.root)
 }
 
-fn session(bytes: &Arc<dyn ReadAt>, first: u64, problems: &mut Vec<Problem>) -> Result<Volume, Problem> {
+fn session(
+    bytes: &Arc<dyn ReadAt>,
+    first: u64,
+    problems: &mut Vec<Problem>,
+) -> Result<Volume, Problem> {
     let mut volume: Option<Volume> = None;
     let mut joliet = None;
     let mut descriptors = Vec::new();
@@ -91,7 +98,12 @@ fn session(bytes: &Arc<dyn ReadAt>, first: u64, problems: &mut Vec<Problem>) -> 
         let at = sector.saturating_mul(SECTOR);
         let mut buf = [0; 2048];
         let got = bytes.fill_at(at, &mut buf).map_err(|error| {
-            Problem::new(Code::IoError, Stage::Filesystem, format!("reading a volume descriptor: {error}")).at(at, SECTOR)
+            Problem::new(
+                Code::IoError,
+                Stage::Filesystem,
+                format!("reading a volume descriptor: {error}"),
+            )
+            .at(at, SECTOR)
         })?;
         let block = Block::new(&buf, at);
         if got < buf.len() || block.array(1) != Ok(*b"CD001") {
@@ -117,7 +129,11 @@ fn session(bytes: &Arc<dyn ReadAt>, first: u64, problems: &mut Vec<Problem>) -> 
     Ok(volume)
 }
 
-fn primary(bytes: &Arc<dyn ReadAt>, block: &Block<'_>, problems: &mut Vec<Problem>) -> Option<Volume> {
+fn primary(
+    bytes: &Arc<dyn ReadAt>,
+    block: &Block<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Volume> {
     let size = u64::from(both16(block, 128, "the logical block size", problems)?);
     let size = match size {
         512 | 1024 | 2048 => size,
@@ -128,7 +144,12 @@ fn primary(bytes: &Arc<dyn ReadAt>, block: &Block<'_>, problems: &mut Vec<Proble
         }
     };
     let table = block.u32_le(132).ok()?;
-    let tables = [block.u32_le(140).ok()?, block.u32_le(144).ok()?, block.u32_be(148).ok()?, block.u32_be(152).ok()?];
+    let tables = [
+        block.u32_le(140).ok()?,
+        block.u32_le(144).ok()?,
+        block.u32_be(148).ok()?,
+        block.u32_be(152).ok()?,
+    ];
     let label: [u8; 32] = block.array(40).ok()?;
     Some(Volume {
         bytes: Arc::clone(bytes),
@@ -164,7 +185,12 @@ fn tree(block: &Block<'_>, is_joliet: bool, problems: &mut Vec<Problem>) -> Opti
 
 /// A number that is stored in both byte orders. Where they differ it is told, and the little-endian
 /// one is used.
-pub(super) fn both32(block: &Block<'_>, at: usize, what: &str, problems: &mut Vec<Problem>) -> Option<u32> {
+pub(super) fn both32(
+    block: &Block<'_>,
+    at: usize,
+    what: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<u32> {
     let (little, big) = (block.u32_le(at).ok()?, block.u32_be(at.checked_add(4)?).ok()?);
     if little != big {
         differ(block, at, what, (little, big), 8, problems);
@@ -180,7 +206,19 @@ fn both16(block: &Block<'_>, at: usize, what: &str, problems: &mut Vec<Problem>)
     Some(little)
 }
 
-fn differ(block: &Block<'_>, at: usize, what: &str, (little, big): (u32, u32), len: u64, problems: &mut Vec<Problem>) {
-    let detail = format!("{what} is {little} in one byte order and {big} in the other; the little-endian one is used");
-    problems.push(Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail).at(block.position(at).0, len));
+fn differ(
+    block: &Block<'_>,
+    at: usize,
+    what: &str,
+    (little, big): (u32, u32),
+    len: u64,
+    problems: &mut Vec<Problem>,
+) {
+    let detail = format!(
+        "{what} is {little} in one byte order and {big} in the other; the little-endian one is used"
+    );
+    problems.push(
+        Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail)
+            .at(block.position(at).0, len),
+    );
 }

@@ -63,13 +63,27 @@ impl<'w> Walk<'w> {
         taken: &'w mut HashMap<String, u32>,
     ) -> Self {
         Self {
-            volume, tree, skip: None, space, known, is_second: false, taken, directories: 0,
-            extra_objects: 0, seen: HashSet::new(), moved: Vec::new(),
+            volume,
+            tree,
+            skip: None,
+            space,
+            known,
+            is_second: false,
+            taken,
+            directories: 0,
+            extra_objects: 0,
+            seen: HashSet::new(),
+            moved: Vec::new(),
         }
     }
 
     /// Lists the tree.
-    pub(super) fn run(&mut self, root: &ObjectPath, cancel: &AtomicBool, emit: Emit<'_>) -> ControlFlow<()> {
+    pub(super) fn run(
+        &mut self,
+        root: &ObjectPath,
+        cancel: &AtomicBool,
+        emit: Emit<'_>,
+    ) -> ControlFlow<()> {
         let Tree { root: block, root_len: len, record, .. } = *self.tree;
         let mut todo = vec![Step::Folder { path: root.clone(), block, len, at: record }];
         loop {
@@ -117,10 +131,19 @@ impl<'w> Walk<'w> {
     }
 
     /// The objects of a directory in order; what is wrong where it cannot be read to its end.
-    fn folder(&mut self, path: &ObjectPath, block: u32, len: u32, steps: &mut Vec<Step>) -> Option<Problem> {
-        let trouble = |detail: String| Problem::new(Code::SubtreeIncomplete, Stage::Enumerate, detail);
+    fn folder(
+        &mut self,
+        path: &ObjectPath,
+        block: u32,
+        len: u32,
+        steps: &mut Vec<Step>,
+    ) -> Option<Problem> {
+        let trouble =
+            |detail: String| Problem::new(Code::SubtreeIncomplete, Stage::Enumerate, detail);
         if !self.seen.insert(block) {
-            return Some(trouble(format!("it leads to the folder in block {block}, which was listed already")));
+            return Some(trouble(format!(
+                "it leads to the folder in block {block}, which was listed already"
+            )));
         }
         let mut problem = None;
         let mut open: Option<File> = None;
@@ -146,7 +169,10 @@ impl<'w> Walk<'w> {
                         }
                     }
                     Err(()) => {
-                        let detail = format!("the record at byte {} does not fit its sector", sector.position(offset).0);
+                        let detail = format!(
+                            "the record at byte {} does not fit its sector",
+                            sector.position(offset).0
+                        );
                         problem = Some(trouble(detail));
                         break;
                     }
@@ -177,9 +203,17 @@ impl<'w> Walk<'w> {
         Ok(bytes)
     }
 
-    fn record(&mut self, folder: &ObjectPath, record: Record<'_>, open: &mut Option<File>, steps: &mut Vec<Step>) {
+    fn record(
+        &mut self,
+        folder: &ObjectPath,
+        record: Record<'_>,
+        open: &mut Option<File>,
+        steps: &mut Vec<Step>,
+    ) {
         let extra = match self.skip {
-            Some(skip) => rockridge::read(&*self.volume.bytes, self.volume.block, record.system, skip),
+            Some(skip) => {
+                rockridge::read(&*self.volume.bytes, self.volume.block, record.system, skip)
+            }
             None => Extra::default(),
         };
         let path = folder.below(&self.name(&record, &extra));
@@ -225,11 +259,14 @@ impl<'w> Walk<'w> {
             return name.clone();
         }
         let name = match self.tree.is_joliet {
-            true => utf16_name(record.name.as_chunks::<2>().0.iter().map(|unit| u16::from_be_bytes(*unit))),
+            true => utf16_name(
+                record.name.as_chunks::<2>().0.iter().map(|unit| u16::from_be_bytes(*unit)),
+            ),
             false => record.name.to_vec(),
         };
         let plain = name.strip_suffix(b";1").unwrap_or(&name);
-        let plain = if self.tree.is_joliet { plain } else { plain.strip_suffix(b".").unwrap_or(plain) };
+        let plain =
+            if self.tree.is_joliet { plain } else { plain.strip_suffix(b".").unwrap_or(plain) };
         plain.to_vec()
     }
 }
