@@ -535,3 +535,19 @@ fn two_objects_of_one_name_are_told_apart() {
     });
     assert_eq!(sizes, [511, 512]);
 }
+
+#[test]
+fn objects_that_have_but_the_same_alias_are_told_apart() {
+    // What chance found: an alias was a name in the second pass and none in the first.
+    let mut volume = Editor::of("ntfs");
+    for (name, last) in [("edge-511.bin", b'1'), ("edge-513.bin", b'1')] {
+        let (record, at) = volume.attribute(name, 0x30);
+        volume.edit(record, |bytes| {
+            bytes[at + 24 + 65] = 2;
+            bytes[at + 24 + 66 + 14] = last;
+        });
+    }
+    let (_, nodes, _) = volume.walk();
+    let twins = nodes.iter().filter(|node| plain(node).starts_with("edge-511.bin"));
+    assert_eq!(twins.count(), 2);
+}

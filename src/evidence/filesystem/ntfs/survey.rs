@@ -170,7 +170,7 @@ impl Pass {
             directory: record.is_directory() && record.base.is_none(),
             ..Entry::default()
         };
-        let mut said = None;
+        let (mut said, mut names) = (None, Vec::new());
         for attribute in Attributes::new(record.attributes) {
             let Ok(attribute) = attribute else {
                 // A freed record may end anyhow.
@@ -179,12 +179,15 @@ impl Pass {
             };
             match attribute.body {
                 Body::Resident(bytes) if attribute.kind == FILE_NAME => {
-                    if let Ok(name) = FileName::parse(bytes) {
-                        self.name(record, &mut entry, name);
-                    }
+                    names.extend(FileName::parse(bytes));
                 }
                 _ => self.claim(number, &record, &attribute, geometry),
             }
+        }
+        // An alias is a name only where there is no other.
+        let aliases_only = names.iter().all(|name| name.is_alias);
+        for name in names.into_iter().filter(|name| aliases_only || !name.is_alias) {
+            self.name(record, &mut entry, name);
         }
         if let Some(base) = record.base {
             self.continues(base, number);
@@ -211,9 +214,6 @@ impl Pass {
     }
 
     fn name(&mut self, record: Record<'_>, entry: &mut Entry, name: FileName) {
-        if name.is_alias {
-            return;
-        }
         if record.is_in_use() {
             self.hashes.push(hash(name.parent, &name.name));
         }
