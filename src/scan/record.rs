@@ -7,6 +7,7 @@ use super::picture::LARGEST_PICTURE;
 use super::{ScanPlan, SourcePlan, VerifyImage};
 use crate::digest::{Algorithm, Digest, Hasher, Selection};
 use crate::evidence::EvidenceSource;
+use crate::evidence::image::{HOLES_OF_ALL, HOLES_OF_ONE};
 use crate::item::escape;
 use crate::matching::{Index, NearAlgorithm, NearOptions};
 use crate::media::Limits;
@@ -39,6 +40,8 @@ pub(super) fn manifest(
         ("picture_pixels", pictures.max_pixels),
         ("picture_side", u64::from(pictures.max_side)),
         ("picture_memory_bytes", pictures.max_memory),
+        ("image_zeros_of_one_object", HOLES_OF_ONE),
+        ("image_zeros_of_one_volume", HOLES_OF_ALL),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();

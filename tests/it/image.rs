@@ -35,10 +35,13 @@ fn golden(name: &str) -> Vec<u8> {
 
 /// A disk with a master boot record, a FAT16 and an exFAT volume, and a gap behind them.
 fn disk() -> Vec<u8> {
+    disk_of(&[("fat16.img.gz", 0x06), ("exfat-tree.raw.gz", 0x07)])
+}
+
+/// A disk with a master boot record, these volumes with their types, and a gap behind them.
+fn disk_of(volumes: &[(&str, u8)]) -> Vec<u8> {
     let mut disk = vec![0; FIRST * SECTOR];
-    for (n, (name, kind)) in
-        [("fat16.img.gz", 0x06), ("exfat-tree.raw.gz", 0x07)].iter().enumerate()
-    {
+    for (n, (name, kind)) in volumes.iter().enumerate() {
         let volume = golden(name);
         let entry = 446 + 16 * n;
         let (start, count) = (disk.len() / SECTOR, volume.len() / SECTOR);
@@ -244,6 +247,33 @@ fn a_run_over_an_image_that_was_stopped_ends_as_one_that_was_not() {
         plan.resume = true;
         run(&plan).unwrap();
         assert_eq!(tables(&out), tables(&whole), "stopped after {stop_after}");
+    }
+}
+
+#[test]
+fn volumes_with_the_same_numbers_of_files_do_not_mix() {
+    let tree = Tree::new();
+    let names = ["ext4-4k.img.gz", "ext2-1k.img.gz", "ext4-4k.img.gz"];
+    let image = tree.beside("disk.dd");
+    fs::write(&image, disk_of(&names.map(|name| (name, 0x83)))).unwrap();
+    let out = tree.beside("out");
+    run(&plan(&image, &out)).unwrap();
+    let columns = ["volume", "object_path", "sha256", "status", "link_count"];
+    let rows = cells(&out, "files.csv", columns);
+    assert!(rows.iter().any(|row| row[4] == "2"), "a content with two names");
+    for (n, name) in names.iter().enumerate() {
+        let single = tree.beside(&format!("single{n}.dd"));
+        fs::write(&single, golden(name)).unwrap();
+        let out = tree.beside(&format!("single{n}"));
+        run(&plan(&single, &out)).unwrap();
+        let volume = format!("p{}", n + 1);
+        let inside = |row: &[String; 5]| {
+            let path = row[1].splitn(3, '/').nth(2).unwrap().to_owned();
+            (path, row[2].clone(), row[3].clone())
+        };
+        let there: Vec<_> = rows.iter().filter(|row| row[0] == volume).map(inside).collect();
+        let alone: Vec<_> = cells(&out, "files.csv", columns).iter().map(inside).collect();
+        assert_eq!(there, alone, "{name}");
     }
 }
 

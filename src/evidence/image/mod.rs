@@ -8,6 +8,8 @@ mod loss;
 mod open;
 mod walk;
 
+pub use walk::{HOLES_OF_ALL, HOLES_OF_ONE};
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -18,8 +18,16 @@ use crate::evidence::filesystem::{
 };
 use crate::evidence::partition::{self, Part, Role};
 use crate::evidence::{Action, Located, VolumeRow, Walked};
-use crate::item::{Contents, Examined, Extent, Found, Item, ItemMeta, ObjectPath, OrderKey, Place};
+use crate::item::{
+    Contents, Examined, Extent, Found, Item, ItemMeta, ObjectPath, OrderKey, Place, Status,
+};
 use crate::problem::{Code, Problem, Stage};
+
+/// Bytes of zeros stored nowhere that are hashed of one object: an entry of a few bytes can claim
+/// more than a year of them.
+pub const HOLES_OF_ONE: u64 = 64 << 30;
+/// Bytes of zeros stored nowhere that are hashed of all objects of a volume.
+pub const HOLES_OF_ALL: u64 = 1 << 40;
 
 /// A medium on its way to items.
 pub(super) struct Walk<'a> {
@@ -97,11 +105,17 @@ impl Walk<'_> {
         };
         describe(row, &*system);
         let mut ordinal = 0_u64;
+        let mut holes = 0_u64;
+        let device = device(self.number, key);
         let (emit, cancel) = (&mut *self.emit, self.cancel);
-        let mut give = |node: Node| {
+        let mut give = |mut node: Node| {
             let key = key.child(ordinal);
             ordinal = ordinal.saturating_add(1);
             walked.seen = walked.seen.saturating_add(1);
+            limit_holes(&mut node, &mut holes);
+            if let Some(link) = &mut node.meta.link {
+                link.device = device;
+            }
             emit(item(node, key, volume, part, &system.facts().fs_type))
         };
         let Listing { directories, existing, bytes, mut problems, stopped } =
@@ -116,6 +130,31 @@ impl Walk<'_> {
         problems.extend(contradictions(row, existing));
         problems
     }
+}
+
+/// A number that no other volume of the run has, nor a device of this machine: names of one content
+/// are told by it.
+fn device(evidence: u32, volume: &OrderKey) -> u64 {
+    let ordinal = volume.as_bytes().last_chunk::<4>().map_or(0, |last| u32::from_be_bytes(*last));
+    !(u64::from(evidence) << 32 | u64::from(ordinal))
+}
+
+/// Leaves out the content of an object that claims more zeros than are hashed.
+fn limit_holes(node: &mut Node, of_all: &mut u64) {
+    let NodeContent::Extents(extents) = &node.content else { return };
+    let holes = extents.iter().filter(|extent| extent.place == Place::Hole);
+    let holes = holes.fold(0, |sum: u64, extent| sum.saturating_add(extent.len));
+    let sum = of_all.saturating_add(holes);
+    if holes <= HOLES_OF_ONE && sum <= HOLES_OF_ALL {
+        *of_all = sum;
+        return;
+    }
+    let detail = format!(
+        "{holes} bytes of zeros that are stored nowhere: {HOLES_OF_ONE} are read of one object, \
+         {HOLES_OF_ALL} of one volume"
+    );
+    let problem = Problem::new(Code::LimitReached, Stage::Read, detail);
+    node.content = NodeContent::Nothing { status: Status::Skipped, problem };
 }
 
 /// What the file system counts and the reader did not find.
@@ -232,5 +271,56 @@ impl Found for Listed {
             NodeContent::Extents(extents) => extents,
             NodeContent::Nothing { .. } => &[],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::ObjectKind;
+
+    fn sparse(holes: u64) -> Node {
+        let hole = Extent { len: holes, place: Place::Hole };
+        Node {
+            path: ObjectPath::evidence(1).given_inside("p0").below(b"sparse"),
+            meta: ItemMeta::new(ObjectKind::File),
+            content: NodeContent::Extents(vec![Extent::disk(0, 512), hole]),
+            problems: Vec::new(),
+        }
+    }
+
+    fn is_left_out(node: &Node) -> bool {
+        matches!(&node.content, NodeContent::Nothing { problem, .. } if problem.code == Code::LimitReached)
+    }
+
+    #[test]
+    fn zeros_that_nobody_stored_are_read_up_to_a_limit() {
+        let mut of_all = 0;
+        for holes in [0, 1 << 20, HOLES_OF_ONE] {
+            let mut node = sparse(holes);
+            limit_holes(&mut node, &mut of_all);
+            assert!(!is_left_out(&node), "{holes}");
+        }
+        for holes in [HOLES_OF_ONE + 1, u64::MAX] {
+            let mut node = sparse(holes);
+            limit_holes(&mut node, &mut of_all);
+            assert!(is_left_out(&node), "{holes}");
+        }
+        let read = (0..100).filter(|_| {
+            let mut node = sparse(HOLES_OF_ONE);
+            limit_holes(&mut node, &mut of_all);
+            !is_left_out(&node)
+        });
+        assert_eq!(read.count(), 14, "16 of 64 GiB each are 1 TiB, two of them were there before");
+    }
+
+    #[test]
+    fn no_two_volumes_share_the_number_that_links_are_told_by() {
+        let key = |evidence, ordinal| OrderKey::evidence(evidence).child(ordinal);
+        let mut all = std::collections::BTreeSet::new();
+        for (evidence, ordinal) in [(1, 0), (1, 1), (2, 0), (2, 1), (1, 257)] {
+            assert!(all.insert(device(evidence, &key(evidence, ordinal))));
+        }
+        assert!(all.iter().all(|device| *device > u64::MAX / 2), "no device has such a number");
     }
 }
