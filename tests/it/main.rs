@@ -14,6 +14,7 @@ mod fat;
 mod folder;
 mod hashset;
 mod image;
+mod iso9660;
 mod layers;
 mod media;
 mod mounts;

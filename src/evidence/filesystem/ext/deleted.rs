@@ -290,7 +290,7 @@ impl Rows<'_, '_> {
         meta.attribution = Some(best.map_or(NameAttribution::None, |(_, sure)| sure));
         let name = best.map(|(trace, _)| trace);
         let path = self.path(name, inode.number, &meta.fs_ref, one.state);
-        let mut problems = object::problems(survey.disk, inode, &one.map);
+        let mut problems = object::problems(inode, &one.map);
         if one.sequence.is_some() && survey.journal.is_open {
             let detail =
                 "known from a journal that was not replayed: it may be newer than the rest";

@@ -171,7 +171,7 @@ impl Pass<'_, '_, '_> {
         };
         let mut meta = object::meta(inode);
         meta.link_target = object::target(survey.disk, inode, &map);
-        let mut problems = object::problems(survey.disk, inode, &map);
+        let mut problems = object::problems(inode, &map);
         if survey.adopted.contains(&inode.number) {
             let detail = "the inode bitmap says that it is free";
             problems.push(Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail));
@@ -210,7 +210,7 @@ impl Pass<'_, '_, '_> {
             None => return ControlFlow::Continue(()),
         };
         let Some(path) = self.folders.path(inode.number) else { return ControlFlow::Continue(()) };
-        let problems = object::problems(survey.disk, inode, &Map::default());
+        let problems = object::problems(inode, &Map::default());
         let meta = object::meta(inode);
         (self.emit)(Node { path: path.clone(), meta, content, problems })
     }

@@ -17,8 +17,6 @@ pub(super) struct Name {
     pub(super) parent: u32,
     start: u32,
     len: u8,
-    /// As [`Entry::kind`].
-    pub(super) kind: u8,
     /// 1 for the first of equal names of one directory, 2 for the second and so on.
     pub(super) ordinal: u16,
 }
@@ -43,8 +41,8 @@ impl Names {
             return;
         }
         self.bytes.extend_from_slice(entry.name);
-        let Entry { inode, kind, .. } = entry;
-        self.list.push(Name { inode, parent, start, len, kind, ordinal: 1 });
+        let inode = entry.inode;
+        self.list.push(Name { inode, parent, start, len, ordinal: 1 });
     }
 
     /// How many there are.

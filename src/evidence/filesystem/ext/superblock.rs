@@ -98,8 +98,6 @@ pub(super) struct Superblock {
     pub(super) clean: bool,
     /// Errors were met when it was mounted last.
     pub(super) errors: bool,
-    /// The first inode that was deleted while it was open.
-    pub(super) last_orphan: u32,
 }
 
 impl Superblock {
@@ -300,7 +298,6 @@ fn parse(block: &Block<'_>) -> Option<Superblock> {
         mmp_block: block.u64_le(0x168).ok().filter(|_| incompat & incompat::MMP != 0).unwrap_or(0),
         clean: state & 1 != 0,
         errors: state & 2 != 0,
-        last_orphan: u32(0xE8)?,
     })
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Extra {
     pub(super) is_compressed: bool,
     /// Its areas lead in circles or out of the volume.
     pub(super) is_damaged: bool,
+    /// Where its entries go on: byte of the volume and length.
+    pub(super) areas: Vec<(u64, u32)>,
     parts: Parts,
 }
 
@@ -56,6 +58,7 @@ pub(super) fn read(volume: &dyn ReadAt, block_size: u64, system: &[u8], skip: us
         if !seen.insert(at) || got < next.len() {
             break;
         }
+        extra.areas.push((at, len));
         area = next;
     }
     extra.is_damaged = true;

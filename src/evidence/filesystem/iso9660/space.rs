@@ -60,7 +60,8 @@ impl Space {
         runs
     }
 
-    fn claim_structure(&mut self, at: u64, len: u64) {
+    /// Claims a structure.
+    pub(super) fn claim_structure(&mut self, at: u64, len: u64) {
         let bytes = total(&self.new_bytes(at, len));
         self.bytes.metadata = self.bytes.metadata.saturating_add(bytes);
     }

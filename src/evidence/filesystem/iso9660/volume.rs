@@ -93,6 +93,7 @@ fn session(
 ) -> Result<Volume, Problem> {
     let mut volume: Option<Volume> = None;
     let mut joliet = None;
+    let mut more_tables = Vec::new();
     let mut descriptors = Vec::new();
     for sector in first..first.saturating_add(MOST) {
         let at = sector.saturating_mul(SECTOR);
@@ -112,7 +113,10 @@ fn session(
         descriptors.push(sector);
         match block.u8(0) {
             Ok(1) if volume.is_none() => volume = primary(bytes, &block, problems),
-            Ok(2) if joliet.is_none() => joliet = supplementary(&block, problems),
+            Ok(2) if joliet.is_none() => {
+                joliet = supplementary(&block, problems);
+                more_tables = path_tables(&block).unwrap_or_default();
+            }
             Ok(255) => break,
             _ => {}
         }
@@ -125,6 +129,7 @@ fn session(
         volume.label = label;
         volume.joliet = Some(tree);
     }
+    volume.path_tables.append(&mut more_tables);
     volume.descriptors = descriptors;
     Ok(volume)
 }
@@ -143,13 +148,6 @@ fn primary(
             SECTOR
         }
     };
-    let table = block.u32_le(132).ok()?;
-    let tables = [
-        block.u32_le(140).ok()?,
-        block.u32_le(144).ok()?,
-        block.u32_be(148).ok()?,
-        block.u32_be(152).ok()?,
-    ];
     let label: [u8; 32] = block.array(40).ok()?;
     Some(Volume {
         bytes: Arc::clone(bytes),
@@ -159,8 +157,17 @@ fn primary(
         primary: tree(block, false, problems)?,
         joliet: None,
         descriptors: Vec::new(),
-        path_tables: tables.into_iter().filter(|at| *at != 0).map(|at| (at, table)).collect(),
+        path_tables: path_tables(block)?,
     })
+}
+
+/// Where a tree's path tables are, in either byte order, and their bytes. Only their space counts.
+fn path_tables(block: &Block<'_>) -> Option<Vec<(u32, u32)>> {
+    let len = block.u32_le(132).ok()?;
+    let little = [block.u32_le(140).ok()?, block.u32_le(144).ok()?];
+    let big = [block.u32_be(148).ok()?, block.u32_be(152).ok()?];
+    let places = little.into_iter().chain(big).filter(|at| *at != 0);
+    Some(places.map(|at| (at, len)).collect())
 }
 
 fn supplementary(block: &Block<'_>, problems: &mut Vec<Problem>) -> Option<(Tree, Vec<u8>)> {

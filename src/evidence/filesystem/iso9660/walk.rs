@@ -164,9 +164,7 @@ impl<'w> Walk<'w> {
                     Ok(None) => break,
                     Ok(Some((record, len))) => {
                         offset = offset.saturating_add(len);
-                        if !record.is_self_or_parent() {
-                            self.record(path, record, &mut open, steps);
-                        }
+                        self.record(path, record, &mut open, steps);
                     }
                     Err(()) => {
                         let detail = format!(
@@ -216,6 +214,12 @@ impl<'w> Walk<'w> {
             }
             None => Extra::default(),
         };
+        for (at, len) in &extra.areas {
+            self.space.claim_structure(*at, (*len).into());
+        }
+        if record.is_self_or_parent() {
+            return;
+        }
         let path = folder.below(&self.name(&record, &extra));
         if let Some(child) = extra.child {
             let len = self.own_length(child);
