@@ -136,7 +136,7 @@ fn hit(record: &Record, terminal: &Terminal) -> std::io::Result<()> {
 
 /// Says how a run ended, to a person and to a program.
 fn tell(plan: &ScanPlan, summary: &ScanSummary, terminal: &Terminal, hits: bool) -> Exit {
-    let ScanSummary { outcome, built, lost, was_finished } = summary;
+    let ScanSummary { outcome, built, .. } = summary;
     let exit = match outcome {
         Outcome::Complete => Exit::Complete,
         Outcome::Incomplete => Exit::Incomplete,
@@ -145,6 +145,32 @@ fn tell(plan: &ScanPlan, summary: &ScanSummary, terminal: &Terminal, hits: bool)
         Outcome::Interrupted => Exit::Interrupted,
     };
     let exit = if hits && built.alerts > 0 { exit.with_hits() } else { exit };
+    say(plan, summary, terminal);
+    let b = &built.balance;
+    let told = terminal.event(&json!({
+        "event": "end",
+        "exit": exit.as_str(),
+        "code": exit.code(),
+        "seal": built.seal,
+        "objects": b.seen,
+        "alert": built.alerts,
+        "near": built.near,
+        "partial": b.partial,
+        "unread": b.unread,
+        "skipped": b.skipped,
+    }));
+    match told {
+        Ok(()) => exit,
+        Err(error) => {
+            terminal.error(&format!("cannot write events to standard output: {error}"));
+            Exit::Failed
+        }
+    }
+}
+
+/// Says how a run ended, to a person.
+fn say(plan: &ScanPlan, summary: &ScanSummary, terminal: &Terminal) {
+    let ScanSummary { outcome, built, lost, was_finished } = summary;
     let b = &built.balance;
     let out = shown(&plan.out);
     if *was_finished {
@@ -184,25 +210,6 @@ fn tell(plan: &ScanPlan, summary: &ScanSummary, terminal: &Terminal, hits: bool)
     if !built.seal.is_empty() {
         terminal.say(&format!("report {out}: read summary.txt first"));
         terminal.say(&format!("seal {} (write it into your notes)", built.seal));
-    }
-    let told = terminal.event(&json!({
-        "event": "end",
-        "exit": exit.as_str(),
-        "code": exit.code(),
-        "seal": built.seal,
-        "objects": b.seen,
-        "alert": built.alerts,
-        "near": built.near,
-        "partial": b.partial,
-        "unread": b.unread,
-        "skipped": b.skipped,
-    }));
-    match told {
-        Ok(()) => exit,
-        Err(error) => {
-            terminal.error(&format!("cannot write events to standard output: {error}"));
-            Exit::Failed
-        }
     }
 }
 

@@ -585,7 +585,7 @@ fn public_volumes_are_recognised() {
     for (name, expected) in [
         ("dfvfs/apfs.raw", Recognised::Unsupported("apfs")),
         ("dfvfs/hfsplus.raw", Recognised::Unsupported("hfsplus")),
-        ("dfvfs/iso9660.raw", Recognised::Unsupported("iso9660")),
+        ("dfvfs/iso9660.raw", Recognised::Iso9660 { udf: false }),
         ("dfvfs/ext2.splitraw.000", Recognised::Ext),
         ("dfvfs/bogus.001", Recognised::Nothing),
     ] {
@@ -618,7 +618,7 @@ fn signatures_of_volumes_that_are_not_read_are_named() {
     assert_eq!(with(&[(0, b"XFSB\0\0\x10\0")]), known("xfs"));
     assert_eq!(with(&[(65_600, b"_BHRfS_M")]), known("btrfs"));
     assert_eq!(with(&[(1024, b"\x10\x20\xf5\xf2")]), known("f2fs"));
-    assert_eq!(with(&[(32_769, b"CD001"), (38_913, b"NSR02")]), known("iso9660+udf"));
+    assert_eq!(with(&[(32_769, b"CD001"), (38_913, b"NSR02")]), Recognised::Iso9660 { udf: true });
     assert_eq!(with(&[(32_769, b"BEA01")]), known("udf"));
     assert_eq!(with(&[(3072, b"PRIVHEAD")]), known("ldm"));
     assert_eq!(with(&[(1024, b"BD"), (1148, b"H+")]), known("hfsplus"));

@@ -69,6 +69,10 @@ const TABLE: &[Signature] = &[
     row(3072, b"PRIVHEAD", Unsupported("ldm"), Also::Nothing),
     // Seen in pools of Storage Spaces; the type of the partition says it too.
     row(0, b"SPACEDB ", Unsupported("storage-spaces"), Also::Nothing),
+    // Linux, mm/swapfile.c: the last ten bytes of the first page; swsusp: an image of memory.
+    row(4086, b"SWAPSPACE2", Unsupported("swap"), Also::Nothing),
+    row(4086, b"SWAP-SPACE", Unsupported("swap"), Also::Nothing),
+    row(4086, b"S1SUSPEND", Unsupported("swap-hibernation"), Also::Nothing),
     row(4096, b"SPACEDB ", Unsupported("storage-spaces"), Also::Nothing),
     // bcachefs, bcachefs_format.h: the magic of the superblock, new and old.
     row(
@@ -77,10 +81,6 @@ const TABLE: &[Signature] = &[
         Unsupported("bcachefs"),
         Also::Nothing,
     ),
-    // Linux, mm/swapfile.c: the last ten bytes of the first page; swsusp: an image of memory.
-    row(4086, b"SWAPSPACE2", Unsupported("swap"), Also::Nothing),
-    row(4086, b"SWAP-SPACE", Unsupported("swap"), Also::Nothing),
-    row(4086, b"S1SUSPEND", Unsupported("swap-hibernation"), Also::Nothing),
     // OCFS2, ocfs2_fs.h.
     row(8192, b"OCFSV2", Unsupported("ocfs2"), Also::Nothing),
     row(8182, b"SWAPSPACE2", Unsupported("swap"), Also::Nothing),

@@ -18,7 +18,7 @@ use crate::bytes::Block;
 /// Streams of zeros that are remembered: an image is written with one setting, rarely two.
 const REMEMBERED: usize = 4;
 /// How much smaller a stream of zeros is at least.
-const ZEROS_SHRINK: usize = 100;
+const ZEROS_SHRINK: usize = 50;
 
 /// Streams that were seen to inflate to a whole chunk of zeros.
 #[derive(Debug, Default)]
@@ -180,14 +180,14 @@ mod tests {
     #[test]
     fn a_remembered_stream_of_zeros_is_compared_whole() {
         let (zeros, mut inflater) = (Zeros::default(), Decompress::new(true));
-        let good = packed(&[0; 4096]);
+        let good = packed(&[0; 32_768]);
         let mut unpack = |packed: &[u8]| {
-            let mut out = vec![7; 4096];
-            unpack(&mut inflater, &zeros, Packing::Zlib, packed, &mut out, 4096).map(|()| out)
+            let mut out = vec![7; 32_768];
+            unpack(&mut inflater, &zeros, Packing::Zlib, packed, &mut out, 32_768).map(|()| out)
         };
-        assert_eq!(unpack(&good), Ok(vec![0; 4096]));
+        assert_eq!(unpack(&good), Ok(vec![0; 32_768]));
         assert!(zeros.knows(&good));
-        assert_eq!(unpack(&good), Ok(vec![0; 4096]));
+        assert_eq!(unpack(&good), Ok(vec![0; 32_768]));
         let mut bad = good.clone();
         *bad.last_mut().unwrap() ^= 1;
         assert!(unpack(&bad).is_err());
