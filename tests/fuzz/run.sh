@@ -39,7 +39,7 @@ found=$build/fuzz-found/$name
 seeds=$build/fuzz-seeds/$target
 mkdir -p "$corpus" "$found" "$seeds" logs
 export FUZZ_SEEDS=$seeds # some targets write good inputs of today's format there
-[ -d "seeds/$target" ] && cp -r "seeds/$target/." "$seeds"
+[ -d "seeds/$target" ] && cp -rL "seeds/$target/." "$seeds"
 full=$build/$name.full.log
 begun=$(date +%s)
 status=0

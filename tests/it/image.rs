@@ -374,6 +374,33 @@ fn list_and_object_show_what_the_report_says() {
 }
 
 #[test]
+fn verify_holds_volumes_and_problems_without_an_object_too() {
+    let tree = Tree::new();
+    let image = tree.beside("nothing.dd");
+    fs::write(&image, vec![b'x'; 1 << 20]).unwrap();
+    let out = tree.beside("out");
+    run(&plan(&image, &out)).unwrap();
+    let verify = || {
+        let assay = Command::new(env!("CARGO_BIN_EXE_assay")).arg("verify").arg(&out).output();
+        let assay = assay.unwrap();
+        (assay.status.code(), String::from_utf8_lossy(&assay.stderr).into_owned())
+    };
+    assert_eq!(verify().0, Some(0), "{}", verify().1);
+    for (file, from, to) in [
+        ("volumes.csv", "not_examined", "examined"),
+        ("exceptions.csv", "not_recognised", "encrypted"),
+    ] {
+        let path = out.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let (code, told) = verify();
+        assert_eq!(code, Some(4), "{told}");
+        assert!(told.contains(file), "{told}");
+        fs::write(&path, text).unwrap();
+    }
+}
+
+#[test]
 fn an_image_named_twice_or_of_an_unread_kind_is_refused() {
     let tree = Tree::new();
     let image = raw(&tree);
