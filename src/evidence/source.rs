@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 
 use super::filesystem::ByteClasses;
-use super::folder::Access;
 use super::image::Image;
 use crate::item::{Item, OrderKey};
 use crate::problem::{Code, Problem, words};
@@ -41,8 +40,9 @@ pub trait EvidenceSource: Send + Sync {
     /// What belongs in the record of the run, by name.
     fn facts(&self) -> Vec<(String, String)>;
 
-    /// Why reading changes no access time, or that somebody consented.
-    fn access(&self) -> Access;
+    /// Why reading changes no access time, that somebody consented, or `plain` for a device whose
+    /// node was opened without `O_NOATIME`: its own access time is none of the evidence.
+    fn access(&self) -> String;
 
     /// True once [`EvidenceSource::lost`] says why.
     fn is_lost(&self) -> bool {

@@ -82,7 +82,7 @@ fn source(
     source: &SourcePlan,
     evidence: &dyn EvidenceSource,
 ) -> Source {
-    let access = ("access".to_owned(), evidence.access().to_string());
+    let access = ("access".to_owned(), evidence.access());
     Source {
         evidence_id: format!("E{number}"),
         exhibit_ref: source.exhibit.clone().unwrap_or_default(),

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 
-use super::{Access, Folder, WalkSummary};
+use super::{Folder, WalkSummary};
 use crate::evidence::{EvidenceSource, Walked};
 use crate::item::Item;
 
@@ -39,8 +39,8 @@ impl EvidenceSource for Folder {
         .into()
     }
 
-    fn access(&self) -> Access {
-        Self::access(self)
+    fn access(&self) -> String {
+        Self::access(self).to_string()
     }
 
     fn is_lost(&self) -> bool {

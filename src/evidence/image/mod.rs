@@ -18,7 +18,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 pub use super::container::ContainerError as ImageError;
 use super::container::{self, Computed, Container, Facts, ImageDigest, OpenOptions, Verdict};
 use super::filesystem;
-use super::folder::Access;
 use super::{EvidenceSource, Located, Walked};
 use crate::bytes::ReadAt;
 use crate::digest::{Algorithm, Digests, Selection};
@@ -173,14 +172,18 @@ impl EvidenceSource for Image {
     fn identity(&self) -> String {
         let facts = self.facts();
         let device = facts.device.as_ref().map(|device| {
-            let (model, serial) = (&device.model, &device.serial);
-            escape::cell(format!(" model {model} serial {serial}").as_bytes())
+            let named = [("model", &device.model), ("serial", &device.serial)];
+            let named = named.into_iter().filter(|(_, value)| !value.is_empty());
+            named
+                .map(|(name, value)| format!(" {name} {}", escape::cell(value.as_bytes())))
+                .collect()
         });
+        let device: String = device.unwrap_or_default();
         let stored = Algorithm::ALL.iter().filter_map(|algorithm| {
             facts.stored.get(*algorithm).map(|digest| format!(" {algorithm}:{digest}"))
         });
         let stored: String = stored.collect();
-        format!("{} {} bytes{}{stored}", facts.format, facts.media_size, device.unwrap_or_default())
+        format!("{} {} bytes{device}{stored}", facts.format, facts.media_size)
     }
 
     fn place(&self) -> String {
@@ -214,8 +217,9 @@ impl EvidenceSource for Image {
         all
     }
 
-    fn access(&self) -> Access {
-        Self::facts(self).access.unwrap_or(Access::Accepted)
+    fn access(&self) -> String {
+        let access = Self::facts(self).access;
+        access.map_or_else(|| "plain".to_owned(), |access| access.to_string())
     }
 
     fn is_lost(&self) -> bool {
