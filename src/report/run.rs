@@ -26,19 +26,7 @@ words! {
     }
 }
 
-words! {
-    /// What comparing an image with its stored digest gave.
-    SourceVerdict {
-        /// They are equal.
-        Match = "match",
-        /// They differ.
-        Mismatch = "mismatch",
-        /// They were not compared.
-        NotVerified = "not_verified",
-        /// There is no digest to compare with, as for a folder.
-        NoneSupplied = "none_supplied",
-    }
-}
+pub use crate::evidence::container::Verdict as SourceVerdict;
 
 /// The whole of `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

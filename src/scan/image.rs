@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use super::{Counters, ScanPlan, VerifyImage};
-use crate::digest::Algorithm;
+use crate::digest::{Algorithm, Digests};
 use crate::evidence::container::{ImageDigest, Verdict};
 use crate::evidence::image::{Image, Verified};
 use crate::evidence::{EvidenceSource, Located};
@@ -19,6 +19,8 @@ pub(super) struct ImageCheck {
     pub(super) verdict: SourceVerdict,
     /// Why it is no match; empty where it is.
     why: String,
+    /// Bytes that could not be read, so that nothing was compared.
+    unread: Option<Problem>,
     /// What changed in the image's files meanwhile.
     changes: Vec<Problem>,
 }
@@ -34,6 +36,7 @@ impl ImageCheck {
     /// The problems of the image as a whole.
     pub(super) fn located(self, number: u32) -> Vec<Located> {
         let mut problems = self.changes;
+        problems.splice(0..0, self.unread);
         if self.verdict == SourceVerdict::Mismatch {
             problems.insert(0, Problem::new(Code::ImageDigestMismatch, Stage::Container, self.why));
         }
@@ -43,7 +46,7 @@ impl ImageCheck {
     }
 }
 
-/// Runs `scan` while the digests of the images are computed on threads of their own, or after that
+/// Runs `scan` while the digests of the images are computed on a thread of its own, or after that
 /// where the plan says so. Gives what the images gave, `None` for folders, and what `scan` gave.
 pub(super) fn beside<T>(
     plan: &ScanPlan,
@@ -59,17 +62,24 @@ pub(super) fn beside<T>(
         source.image_hash.map(|(algorithm, digest)| ImageDigest { algorithm, digest })
     });
     let all: Vec<_> = evidence.iter().map(|one| &**one).zip(supplied).collect();
-    if plan.verify_image == Some(VerifyImage::Before) {
-        let checks = all.into_iter().map(check).collect();
-        return (checks, scan());
+    let (mut checks, scanned) = if plan.verify_image == Some(VerifyImage::Before) {
+        (all.into_iter().map(check).collect(), scan())
+    } else {
+        std::thread::scope(|scope| {
+            // One after the other: two images of one drive at once would make it seek.
+            let reader = scope.spawn(move || all.into_iter().map(check).collect::<Vec<_>>());
+            let scanned = scan();
+            let checks = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (checks, scanned)
+        })
+    };
+    // Asked when everything was read: a change at any time before shows.
+    for (check, source) in checks.iter_mut().zip(evidence) {
+        if let (Some(check), Some(image)) = (check, source.image()) {
+            check.changes = image.changes();
+        }
     }
-    std::thread::scope(|scope| {
-        // One after the other: two images of one drive at once would make it seek.
-        let reader = scope.spawn(move || all.into_iter().map(check).collect::<Vec<_>>());
-        let scanned = scan();
-        let checks = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (checks, scanned)
-    })
+    (checks, scanned)
 }
 
 fn check(
@@ -98,18 +108,13 @@ fn check(
         let verdict =
             if expected.is_empty() { Verdict::NoneSupplied } else { Verdict::NotVerified };
         let why = "not asked for".to_owned();
-        Verified { computed: crate::digest::Digests::default(), verdict, why }
+        Verified { computed: Digests::default(), verdict, why, unread: None }
     };
     for algorithm in Algorithm::ALL {
         let computed = verified.computed.get(*algorithm);
         digests
             .extend(computed.map(|digest| (format!("computed_{algorithm}"), digest.to_string())));
     }
-    let verdict = match verified.verdict {
-        Verdict::Match => SourceVerdict::Match,
-        Verdict::Mismatch => SourceVerdict::Mismatch,
-        Verdict::NotVerified => SourceVerdict::NotVerified,
-        Verdict::NoneSupplied => SourceVerdict::NoneSupplied,
-    };
-    ImageCheck { digests, verdict, why: verified.why, changes: image.changes() }
+    let Verified { verdict, why, unread, .. } = verified;
+    ImageCheck { digests, verdict, why, unread, changes: Vec::new() }
 }

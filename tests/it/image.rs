@@ -401,6 +401,48 @@ fn verify_holds_volumes_and_problems_without_an_object_too() {
 }
 
 #[test]
+fn an_image_that_is_written_during_the_run_is_told() {
+    let tree = Tree::new();
+    let image = raw(&tree);
+    let out = tree.beside("out");
+    let (counters, cancel) = (Counters::default(), Arc::new(AtomicBool::new(false)));
+    let mut touched = false;
+    let mut touch = |_: &assay::report::Record| {
+        if !std::mem::replace(&mut touched, true) {
+            let file = fs::File::options().write(true).open(&image).unwrap();
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        }
+        Ok(())
+    };
+    let follow = Follow { counters: &counters, cancel: &cancel, record: &mut touch };
+    let mut plan = plan(&image, &out);
+    plan.verify_image = Some(assay::scan::VerifyImage::Off);
+    let summary = assay::scan::run(&plan, follow, None).unwrap();
+    assert_eq!(summary.outcome, Outcome::Incomplete);
+    let told = cells(&out, "exceptions.csv", ["object_path", "code"]);
+    assert!(told.iter().any(|[path, code]| path == "E1" && code == "changed_during_read"));
+}
+
+#[test]
+fn bytes_of_an_image_that_no_object_owns_and_nobody_can_read_are_told() {
+    let tree = Tree::new();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/images/fast.E01");
+    let mut bytes = fs::read(golden).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let image = tree.beside("damaged.E01");
+    fs::write(&image, bytes).unwrap();
+    let out = tree.beside("out");
+    run(&plan(&image, &out)).unwrap();
+    let told = cells(&out, "exceptions.csv", ["object_path", "code", "detail"]);
+    let unread = told.iter().find(|[path, code, _]| path == "E1" && code == "image_damaged");
+    assert!(unread.is_some_and(|[.., detail]| detail.contains("cannot be read")), "{told:?}");
+    let run: RunManifest =
+        serde_json::from_slice(&fs::read(out.join("run.json")).unwrap()).unwrap();
+    assert_eq!(run.sources[0].verdict.as_str(), "not_verified");
+}
+
+#[test]
 fn an_image_named_twice_or_of_an_unread_kind_is_refused() {
     let tree = Tree::new();
     let image = raw(&tree);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::bytes::{ReadAt, Unreadable};
 use crate::digest::{Algorithm, Digest, Digests, Hasher, Selection};
-use crate::problem::words;
+use crate::problem::{Code, Problem, Stage, words};
 
 /// Bytes read at a time: many chunks of an EWF image, little memory.
 const BLOCK: usize = 1 << 20;
@@ -43,7 +43,7 @@ pub enum Computed {
     /// Every byte was read.
     Whole(Digests),
     /// Some bytes cannot be read: the first of them, and why. There is no digest.
-    Incomplete(Range<u64>, String),
+    Incomplete(Problem),
     /// Cancelled before the end.
     Stopped,
 }
@@ -67,7 +67,7 @@ pub fn compute(
         }
         match media.read_at(at, &mut block) {
             Ok(0) => {
-                return Computed::Incomplete(at..media.len(), "the image ends early".to_owned());
+                return incomplete(Code::ImageDamaged, at..media.len(), "the image ends early");
             }
             Ok(n) => {
                 hasher.update(block.get(..n).unwrap_or_default());
@@ -76,12 +76,20 @@ pub fn compute(
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                let range = Unreadable::of(&error).map(|hole| hole.range.clone());
-                return Computed::Incomplete(range.unwrap_or(at..media.len()), error.to_string());
+                let told = Unreadable::of(&error).map(|hole| (hole.code, hole.range.clone()));
+                let (code, range) = told.unwrap_or((Code::IoError, at..media.len()));
+                return incomplete(code, range, &error.to_string());
             }
         }
     }
     Computed::Whole(hasher.finish())
+}
+
+fn incomplete(code: Code, range: Range<u64>, why: &str) -> Computed {
+    let Range { start, end } = range;
+    let detail = format!("no digest of the image: bytes {start} to {end} cannot be read: {why}");
+    let length = end.saturating_sub(start);
+    Computed::Incomplete(Problem::new(code, Stage::Container, detail).at(start, length))
 }
 
 /// Compares what was computed with what the image states and what was supplied.
@@ -102,10 +110,7 @@ pub fn compare(computed: &Computed, expected: &[ImageDigest]) -> (Verdict, Strin
     }
     let digests = match computed {
         Computed::Whole(digests) => digests,
-        Computed::Incomplete(range, why) => {
-            let why = format!("bytes {} to {} cannot be read: {why}", range.start, range.end);
-            return (Verdict::NotVerified, why);
-        }
+        Computed::Incomplete(problem) => return (Verdict::NotVerified, problem.detail.clone()),
         Computed::Stopped => return (Verdict::NotVerified, "interrupted".to_owned()),
     };
     let mut not_computed = None;

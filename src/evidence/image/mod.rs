@@ -54,6 +54,8 @@ pub struct Verified {
     pub verdict: Verdict,
     /// Why it is no match; empty where it is.
     pub why: String,
+    /// The first bytes that could not be read, so that nothing was compared.
+    pub unread: Option<Problem>,
 }
 
 impl std::fmt::Debug for Image {
@@ -120,11 +122,12 @@ impl Image {
             expected.iter().fold(always, |all, one: &ImageDigest| all.with(one.algorithm));
         let computed = container::compute(&*self.container.stored(), selection, cancel, progress);
         let (verdict, why) = container::compare(&computed, expected);
-        let computed = match computed {
-            Computed::Whole(digests) => digests,
-            Computed::Incomplete(..) | Computed::Stopped => Digests::default(),
+        let (computed, unread) = match computed {
+            Computed::Whole(digests) => (digests, None),
+            Computed::Incomplete(problem) => (Digests::default(), Some(problem)),
+            Computed::Stopped => (Digests::default(), None),
         };
-        Verified { computed, verdict, why }
+        Verified { computed, verdict, why, unread }
     }
 
     /// What changed in the image's files since they were opened.
@@ -158,6 +161,8 @@ impl EvidenceSource for Image {
             problem: problem.clone(),
         };
         walked.problems.splice(0..0, self.container.problems().iter().map(located));
+        // What a lost image did not give says nothing of it: the run stops, to be taken up.
+        walked.stopped |= self.is_lost();
         walked
     }
 

@@ -42,11 +42,17 @@ pub(super) struct Walk<'a> {
 impl Walk<'_> {
     /// Gives every object of every volume, in order.
     pub(super) fn run(mut self) -> Walked {
-        let layout = partition::read(&**self.media, self.sector_size);
         let mut walked = Walked::default();
         let key = OrderKey::evidence(self.number);
         let path = ObjectPath::evidence(self.number);
         let located = |problem| Located { key: key.clone(), path: path.text(), problem };
+        let read = || partition::read(&**self.media, self.sector_size);
+        let Ok(layout) = catch_unwind(AssertUnwindSafe(read)) else {
+            let detail = "the program failed on the partition table; report the defect";
+            let problem = Problem::new(Code::InternalError, Stage::Partition, detail);
+            walked.problems.push(located(problem));
+            return walked;
+        };
         walked.problems.extend(layout.problems.into_iter().map(located));
         for (ordinal, part) in (0..).zip(&layout.parts) {
             if walked.stopped {
@@ -73,6 +79,7 @@ impl Walk<'_> {
             problems = done.unwrap_or_else(|_| {
                 row.action = Action::NotExamined;
                 row.reason = Some(Code::InternalError);
+                row.bytes = ByteClasses { unexamined: row.length, ..ByteClasses::default() };
                 let detail = "the program failed on this volume; report the defect";
                 vec![Problem::new(Code::InternalError, Stage::Filesystem, detail)]
             });
