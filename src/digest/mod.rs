@@ -194,6 +194,9 @@ impl Digests {
     }
 }
 
+/// Length in bytes of the block that MD5, SHA-1 and SHA-256 share.
+const BLOCK: usize = 64;
+
 /// Computes the selected digests of one stream.
 ///
 /// ```
@@ -224,18 +227,33 @@ impl Hasher {
     }
 
     /// Takes the next bytes of the stream.
+    ///
+    /// MD5, SHA-1 and SHA-256 take it block by block in turn: MD5 waits for its own last step most of
+    /// the time, and the processor does the other digest's instructions meanwhile. BLAKE3 wants many
+    /// blocks at once and takes the whole.
     pub fn update(&mut self, bytes: &[u8]) {
-        if let Some(md5) = &mut self.md5 {
-            md5.consume(bytes);
-        }
-        if let Some(sha1) = &mut self.sha1 {
-            sha1.update(bytes);
-        }
-        if let Some(sha256) = &mut self.sha256 {
-            sha256.update(bytes);
+        match (&mut self.md5, &mut self.sha1, &mut self.sha256) {
+            (Some(md5), None, None) => md5.consume(bytes),
+            (None, Some(sha1), None) => sha1.update(bytes),
+            (None, None, Some(sha256)) => sha256.update(bytes),
+            (None, None, None) => {}
+            _ => bytes.chunks(BLOCK).for_each(|block| self.update_block(block)),
         }
         if let Some(blake3) = &mut self.blake3 {
             blake3.update(bytes);
+        }
+    }
+
+    #[inline]
+    fn update_block(&mut self, block: &[u8]) {
+        if let Some(md5) = &mut self.md5 {
+            md5.consume(block);
+        }
+        if let Some(sha1) = &mut self.sha1 {
+            sha1.update(block);
+        }
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(block);
         }
     }
 
