@@ -128,16 +128,25 @@ impl Digest {
     }
 }
 
-impl std::fmt::Display for Digest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Digest {
+    /// Hex digits of the longest digest.
+    pub const LONGEST_HEX: usize = 64;
+
+    /// Its text form, put together in `text`.
+    pub fn hex<'a>(&self, text: &'a mut [u8; Self::LONGEST_HEX]) -> &'a str {
         const DIGITS: [u8; 16] = *b"0123456789abcdef";
-        let mut text = [0_u8; 64];
         let (pairs, _) = text.as_chunks_mut::<2>();
         for (pair, byte) in pairs.iter_mut().zip(self.bytes()) {
             *pair = [byte >> 4, byte & 15].map(|d| DIGITS.get(usize::from(d)).map_or(b'0', |c| *c));
         }
-        let text = text.get(..2 * usize::from(self.1)).unwrap_or(&text);
-        f.write_str(std::str::from_utf8(text).unwrap_or_default())
+        let text = text.get(..2 * usize::from(self.1)).unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.hex(&mut [0; Self::LONGEST_HEX]))
     }
 }
 

@@ -24,6 +24,15 @@ pub const VIRTUAL_FOLDERS: [&str; 3] = ["$Orphans", "$Unallocated", "$Slack"];
 /// ```
 pub fn name(raw: &[u8]) -> String {
     let mut out = String::with_capacity(raw.len());
+    push_name(&mut out, raw);
+    out
+}
+
+/// Appends what [`name`] makes of a name.
+pub(super) fn push_name(out: &mut String, raw: &[u8]) {
+    if let Some(plain) = plain_name(raw) {
+        return out.push_str(plain);
+    }
     match raw {
         b"" => out.push_str("\\x"),
         b"." => out.push_str("\\x2e"),
@@ -40,13 +49,19 @@ pub fn name(raw: &[u8]) -> String {
                 }
                 _ => head,
             };
-            push(&mut out, rest, |c| matches!(c, ':' | '|' | '/'));
+            push(out, rest, |c| matches!(c, ':' | '|' | '/'));
             if bang {
                 out.push_str("\\x21");
             }
         }
     }
-    out
+}
+
+/// The name itself where a look at its bytes tells that nothing in it is escaped: most names.
+fn plain_name(raw: &[u8]) -> Option<&str> {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !b"\\:|/!".contains(byte);
+    let plain = !matches!(raw.first(), None | Some(b'.' | b'$')) && raw.iter().all(is_plain);
+    plain.then(|| std::str::from_utf8(raw).ok()).flatten()
 }
 
 /// Any text of hostile origin, for a cell of its own or a terminal: one inert line.

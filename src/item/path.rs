@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use super::escape;
 
+/// Bytes of room for the text of a path at first.
+const LIKELY: usize = 96;
+
 /// The path of an object through every layer of an evidence item, as bytes.
 ///
 /// ```
@@ -105,7 +108,7 @@ impl ObjectPath {
             steps.push(&path.0.step);
             link = path.0.parent.as_ref();
         }
-        let mut out = String::new();
+        let mut out = String::with_capacity(LIKELY);
         for step in steps.into_iter().rev() {
             step.push_to(&mut out);
         }
@@ -119,17 +122,21 @@ impl ObjectPath {
 
 impl Step {
     fn push_to(&self, out: &mut String) {
-        let (joint, name) = match self {
-            Self::Evidence(number) => return out.push_str(&format!("E{number}")),
-            Self::Inside(name) => ("!/", escape::name(name)),
-            Self::Below(name) => ("/", escape::name(name)),
-            Self::Given { layer, name } => (if *layer { "!/" } else { "/" }, name.to_string()),
-            Self::Stream(name) => (":", escape::name(name)),
-            Self::Mark(mark) => ("|", mark.to_string()),
-        };
-        out.push_str(joint);
-        out.push_str(&name);
+        match self {
+            Self::Evidence(number) => out.push_str(&format!("E{number}")),
+            Self::Inside(name) => push_escaped(out, "!/", name),
+            Self::Below(name) => push_escaped(out, "/", name),
+            Self::Given { layer: true, name } => out.extend(["!/", name]),
+            Self::Given { layer: false, name } => out.extend(["/", name]),
+            Self::Stream(name) => push_escaped(out, ":", name),
+            Self::Mark(mark) => out.extend(["|", mark]),
+        }
     }
+}
+
+fn push_escaped(out: &mut String, joint: &str, name: &[u8]) {
+    out.push_str(joint);
+    escape::push_name(out, name);
 }
 
 /// Lets go of a long chain link by link: the derived drop would recurse as deep as the folders are.

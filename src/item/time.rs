@@ -25,27 +25,50 @@ pub struct Timestamp {
 
 const SECONDS_A_DAY: i64 = 86_400;
 
+/// Bytes of the longest text of a time that has one.
+const LONGEST: usize = 30;
+
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.text(&mut [0; LONGEST]) {
+            Some(text) => f.write_str(text),
+            None => write!(f, "invalid:{}", self.seconds),
+        }
+    }
+}
+
+impl Timestamp {
+    /// Appends its text form.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        match self.text(&mut [0; LONGEST]) {
+            Some(text) => out.extend_from_slice(text.as_bytes()),
+            None => out.extend_from_slice(self.to_string().as_bytes()),
+        }
+    }
+
+    /// Its text form, put together in `text`; `None` for a year that four digits do not hold. A
+    /// report has several times a row: digits are put in place, not formatted one by one.
+    fn text<'a>(&self, text: &'a mut [u8; LONGEST]) -> Option<&'a str> {
         let (year, month, day) = civil(self.seconds.div_euclid(SECONDS_A_DAY));
         if !(0..=9999).contains(&year) || self.nanos >= 1_000_000_000 {
-            return write!(f, "invalid:{}", self.seconds);
+            return None;
         }
         let second = self.seconds.rem_euclid(SECONDS_A_DAY);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        // A report has several times a row: digits are put in place, not formatted one by one.
-        let mut text = *b"0000-00-00T00:00:00.000000000";
+        *text = *b"0000-00-00T00:00:00.000000000Z";
         let number = |number: i64| u32::try_from(number).unwrap_or_default();
-        put(&mut text, 0, 4, number(year));
+        put(text, 0, 4, number(year));
         for (at, field) in [(5, month), (8, day), (11, hour), (14, minute), (17, second)] {
-            put(&mut text, at, 2, number(field));
+            put(text, at, 2, number(field));
         }
-        put(&mut text, 20, 9, self.nanos);
+        put(text, 20, 9, self.nanos);
         let fraction = usize::from(self.digits.min(9));
         let length = if fraction > 0 { 20 + fraction } else { 19 };
-        let text = text.get(..length).unwrap_or(&text);
-        f.write_str(std::str::from_utf8(text).unwrap_or_default())?;
-        f.write_str(if self.utc { "Z" } else { "" })
+        if self.utc {
+            text.iter_mut().skip(length).take(1).for_each(|byte| *byte = b'Z');
+        }
+        let length = length + usize::from(self.utc);
+        std::str::from_utf8(text.get(..length)?).ok()
     }
 }
 

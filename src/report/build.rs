@@ -368,8 +368,9 @@ fn by_order(
             Frame::Record => {
                 let mark = if marks_left > 0 { newest::OLD } else { newest::LIVE };
                 let head = Head::of(&payload)?;
-                let digest = head.strongest().map(digest_key).unwrap_or_default();
-                newest::push(&mut sorter, head.key, mark, place, &digest)?;
+                let digest = head.strongest().map(digest_key);
+                let digest = digest.as_ref().map_or(&[][..], |key| key);
+                newest::push(&mut sorter, head.key, mark, place, digest)?;
             }
             Frame::Confirmed if marks_left == 0 => {
                 sorter.push(&payload, &[newest::CONFIRMED])?;
@@ -385,9 +386,13 @@ fn by_order(
     sorter.finish()
 }
 
-/// Algorithm and digest, as bytes that sort in this order.
-fn digest_key((algorithm, digest): (Algorithm, Digest)) -> Vec<u8> {
-    [algorithm.as_str().as_bytes(), digest.bytes()].concat()
+/// Algorithm and digest as bytes, different for different ones.
+fn digest_key((algorithm, digest): (Algorithm, Digest)) -> [u8; 33] {
+    let mut key = [0; 33];
+    let (first, rest) = key.split_at_mut(1);
+    first.fill(algorithm as u8);
+    rest.iter_mut().zip(digest.bytes()).for_each(|(to, from)| *to = *from);
+    key
 }
 
 /// For each record but the first of its content: the first one, by record number.

@@ -17,7 +17,7 @@ use super::content::BUFFER_BYTES;
 use super::object::{Shared, Worker, failed};
 use super::resume::{Checked, Earlier, Job, Join, Settled};
 use crate::evidence::{EvidenceSource, Walked};
-use crate::item::Item;
+use crate::item::{Item, OrderKey};
 use crate::matching::Disposition;
 use crate::report::{InProgress, Record, ReportError};
 
@@ -42,9 +42,17 @@ pub(super) enum Done {
     /// The record of an object that was examined.
     Record(Box<Record>),
     /// The earlier record of an object, still true.
-    Confirmed(Box<Record>),
+    Confirmed(Still),
     /// What was given so far has to be durable before an object is begun that may end the process.
     Alone,
+}
+
+/// An earlier record that is still true.
+pub(super) struct Still {
+    pub(super) key: OrderKey,
+    /// The record where a person wants to know of it. Most are nothing to tell and end where they
+    /// were made: to free what another thread allocated costs both.
+    pub(super) told: Option<Box<Record>>,
 }
 
 /// Objects of an image that are put into the order of their bytes on the medium before they are
@@ -202,7 +210,9 @@ impl Pipeline<'_> {
         match job.settled(self.checked) {
             Some(Settled::Confirmed(record)) => {
                 self.count(&record);
-                return emit(Done::Confirmed(record));
+                let found = record.disposition != Disposition::None;
+                let told = found.then_some(record);
+                return emit(Done::Confirmed(Still { key: job.item.key, told }));
             }
             Some(Settled::GivenUp(record)) => {
                 self.count(&record);

@@ -155,7 +155,8 @@ pub struct Follow<'a> {
     pub counters: &'a Counters,
     /// Set from outside to stop it.
     pub cancel: &'a Arc<AtomicBool>,
-    /// Is given every record, in no order.
+    /// Is given every new record, and of those that an earlier attempt left and that are still true
+    /// the ones with a finding; in no order.
     pub record: &'a mut dyn FnMut(&Record) -> std::io::Result<()>,
 }
 
@@ -469,17 +470,26 @@ impl Writer<'_> {
                 self.journal.append(record)?;
                 record
             }
-            Done::Confirmed(record) => {
-                self.journal.confirm(&record.key)?;
-                record
+            Done::Confirmed(still) => {
+                self.journal.confirm(&still.key)?;
+                match &still.told {
+                    Some(record) => record,
+                    None => return self.keep(),
+                }
             }
             Done::Alone => return Ok(self.journal.sync()?),
         };
+        (self.tell)(record).map_err(ScanError::Follower)?;
+        self.keep()
+    }
+
+    /// Makes what was written so far durable, where that is due.
+    fn keep(&mut self) -> Result<(), ScanError> {
         if self.synced.elapsed() >= SYNC_EVERY {
             self.journal.sync()?;
             self.synced = Instant::now();
         }
-        (self.tell)(record).map_err(ScanError::Follower)
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ fn a_run_stopped_anywhere_goes_on_to_the_same_bytes() {
     let tree = evidence(600);
     run(&planned(&tree, "good")).unwrap();
     let good = tables(&tree.beside("good"));
-    for (n, stops) in [&[1][..], &[300], &[600], &[200, 100, 400]].into_iter().enumerate() {
+    for (n, stops) in [&[1][..], &[300], &[600], &[200, 100, 50]].into_iter().enumerate() {
         let name = format!("out{n}");
         let plan = planned(&tree, &name);
         let again = ScanPlan { resume: true, ..plan.clone() };

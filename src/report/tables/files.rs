@@ -29,8 +29,8 @@ pub(in crate::report) fn files(
 /// The cells of one record.
 pub(in crate::report) fn file_cells(cells: &mut Cells, place: Place, record: &Record) {
     cells.number(place.record_no);
-    cells.some(place.parent_record_no);
-    cells.some(Some(format_args!("E{}", record.evidence)));
+    cells.some_number(place.parent_record_no);
+    cells.evidence(record.evidence);
     cells.safe(&record.path);
     cells.bytes(&record.file_name);
     cells.bytes(&extension(&record.file_name));
@@ -49,8 +49,8 @@ pub(in crate::report) fn file_cells(cells: &mut Cells, place: Place, record: &Re
     cells.number(record.bytes_hashed);
     cells.some_word(record.low_information.map(|low| low.as_str()));
     cells.word(record.disposition.as_str());
-    cells.some(Some(record.findings.len()));
-    cells.some(place.first_copy);
+    cells.number(u64::try_from(record.findings.len()).unwrap_or(u64::MAX));
+    cells.some_number(place.first_copy);
 }
 
 /// object_kind to size_bytes.
@@ -63,7 +63,7 @@ fn identity(cells: &mut Cells, record: &Record) {
     cells.some_word(meta.attribution.map(|attribution| attribution.as_str()));
     cells.text(record.detected_type.as_deref().unwrap_or_default());
     cells.some_flag(record.type_mismatch);
-    cells.some(meta.size);
+    cells.some_number(meta.size);
 }
 
 /// volume to attributes.
@@ -71,9 +71,9 @@ fn origin(cells: &mut Cells, meta: &ItemMeta) {
     cells.text(&meta.volume);
     cells.text(&meta.fs_type);
     cells.text(&meta.fs_ref);
-    cells.some(meta.disk_offset);
-    cells.some(meta.extent_count);
-    cells.some(meta.link_count);
+    cells.some_number(meta.disk_offset);
+    cells.some_number(meta.extent_count);
+    cells.some_number(meta.link_count);
     cells.bytes(meta.link_target.as_deref().unwrap_or_default());
     cells.text(&meta.owner_id);
     cells.text(&meta.attributes);
@@ -90,7 +90,7 @@ fn times(cells: &mut Cells, meta: &ItemMeta) {
         times.name_created,
         times.name_modified,
     ] {
-        cells.some(time);
+        cells.time(time);
     }
     cells.some_word(meta.time_source.map(|source| source.as_str()));
 }
@@ -99,12 +99,12 @@ fn times(cells: &mut Cells, meta: &ItemMeta) {
 fn pictures(cells: &mut Cells, picture: &PictureFacts) {
     cells.text(&picture.pdq);
     cells.text(&picture.pdq_nn512);
-    cells.some(picture.pdq_quality);
+    cells.some_number(picture.pdq_quality);
     for hash in [&picture.phash, &picture.dhash, &picture.ahash] {
         cells.text(hash);
     }
-    cells.some(picture.width);
-    cells.some(picture.height);
+    cells.some_number(picture.width);
+    cells.some_number(picture.height);
     cells.text(&picture.media_status);
     cells.text(&picture.media_detail);
 }

@@ -70,7 +70,7 @@ fn facts(cells: &mut Cells, record: &Record, run: &RunManifest) {
     cells.text(&run.case.lab_ref);
     cells.text(source.map_or("", |source| &source.exhibit_ref));
     cells.text(&run.case.examiner);
-    cells.some(Some(format_args!("E{}", record.evidence)));
+    cells.evidence(record.evidence);
     cells.text(source.map_or("", |source| &source.identity));
     cells.some_word(source.map(|source| source.verdict.as_str()));
 }
@@ -92,7 +92,7 @@ fn object(cells: &mut Cells, record: &Record) {
     cells.some(meta.disk_offset);
     let times = &meta.times;
     for time in [times.created, times.modified, times.accessed, times.changed] {
-        cells.some(time);
+        cells.time(time);
     }
     cells.some_word(meta.time_source.map(|source| source.as_str()));
     for algorithm in Algorithm::ALL {

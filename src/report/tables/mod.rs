@@ -15,7 +15,7 @@ pub(super) use matches::matches;
 pub(super) use volumes::volumes;
 
 use crate::digest::{Algorithm, Digest, Hasher, Selection};
-use crate::item::escape;
+use crate::item::{Timestamp, escape};
 use crate::output::{OutputDir, WholeFile};
 use crate::report::schema::Table;
 use crate::report::{Chain, ReportError, run};
@@ -53,7 +53,7 @@ impl Cells {
 
     /// A cell that does not apply.
     pub(super) fn empty(&mut self) {
-        self.raw(b"");
+        self.begin();
     }
 
     /// Empty cells.
@@ -63,7 +63,9 @@ impl Cells {
 
     /// A word of the report format.
     pub(super) fn word(&mut self, word: &str) {
-        self.raw(word.as_bytes());
+        debug_assert!(!needs_quotes(word.as_bytes()), "a word of the format in quotes: {word}");
+        self.begin();
+        self.row.extend_from_slice(word.as_bytes());
     }
 
     /// A word of the report format, or an empty cell.
@@ -88,7 +90,31 @@ impl Cells {
 
     /// A number.
     pub(super) fn number(&mut self, number: u64) {
-        self.shown(number);
+        self.begin();
+        self.digits(number);
+    }
+
+    fn digits(&mut self, number: u64) {
+        let mut digits = [0; 20];
+        let mut rest = number;
+        let mut start = digits.len();
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+            start = at;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.row.extend_from_slice(digits.get(start..).unwrap_or_default());
+    }
+
+    /// A number, or an empty cell.
+    pub(super) fn some_number(&mut self, number: Option<impl Into<u64>>) {
+        match number {
+            Some(number) => self.number(number.into()),
+            None => self.empty(),
+        }
     }
 
     /// Anything whose text form is inert, or an empty cell.
@@ -99,13 +125,27 @@ impl Cells {
         }
     }
 
+    /// A time, or an empty cell.
+    pub(super) fn time(&mut self, time: Option<Timestamp>) {
+        self.begin();
+        if let Some(time) = time {
+            time.append_to(&mut self.row);
+        }
+    }
+
+    /// The id of an evidence item.
+    pub(super) fn evidence(&mut self, number: u32) {
+        self.begin();
+        self.row.push(b'E');
+        self.digits(u64::from(number));
+    }
+
     /// A digest in hex, or an empty cell.
     pub(super) fn digest(&mut self, digest: Option<Digest>) {
-        const DIGITS: [u8; 16] = *b"0123456789abcdef";
         self.begin();
-        let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or(b'?');
-        for byte in digest.iter().flat_map(|digest| digest.bytes()) {
-            self.row.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        if let Some(digest) = digest {
+            let mut text = [0; Digest::LONGEST_HEX];
+            self.row.extend_from_slice(digest.hex(&mut text).as_bytes());
         }
     }
 

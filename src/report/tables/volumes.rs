@@ -11,7 +11,7 @@ pub(in crate::report) fn volumes(
     row: &VolumeRow,
 ) -> Result<(), ReportError> {
     let cells = &mut table.cells;
-    cells.some(Some(format_args!("E{evidence}")));
+    cells.evidence(evidence);
     cells.text(&row.volume);
     cells.number(row.start);
     cells.number(row.length);
