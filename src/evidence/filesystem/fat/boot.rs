@@ -131,59 +131,35 @@ impl Layout {
         fields.check(&block)?;
         let mut problems = Vec::new();
         let table_len = fields.table_sectors.saturating_mul(fields.sector);
-        let tables_at = fields.reserved.saturating_mul(fields.sector);
-        let tables: Vec<u64> = (0..fields.tables)
-            .map(|n| tables_at.saturating_add(n.saturating_mul(table_len)))
-            .collect();
-        let root_at = tables_at.saturating_add(fields.tables.saturating_mul(table_len));
+        let tables = fields.table_places();
+        let root_at = fields.tables_at().saturating_add(fields.tables.saturating_mul(table_len));
         let root_len = fields.root_bytes();
         let data_at = root_at.saturating_add(root_len);
         let (kind, clusters) = fields.clusters(&mut problems)?;
-        let Some(room @ 1..) = volume_len.checked_sub(data_at) else {
-            return Err("its first cluster lies past the end of the volume".to_owned());
-        };
         let cluster = fields.cluster_sectors.saturating_mul(fields.sector);
-        // What lies wholly past the end is no cluster: no loop is longer than the volume.
-        let there = room.div_ceil(cluster.max(1));
-        let clusters = u32::try_from(there).unwrap_or(u32::MAX).min(clusters);
-        let stated = fields.sectors.saturating_mul(fields.sector);
-        if stated > volume_len {
-            let detail = format!("states {stated} bytes, the volume has {volume_len}");
-            problems.push(damaged(detail).at(volume_len, stated.saturating_sub(volume_len)));
+        let clusters = clusters.min(clusters_within(volume_len, data_at, cluster)?);
+        fields.compare_with(volume_len, &mut problems);
+        let ending = Ending::read(&block, kind).map_err(|short| short.to_string())?;
+        if ending.active >= tables.len() {
+            let (active, count) = (ending.active, tables.len());
+            return Err(format!("table {active} is in force and there are {count}"));
         }
-        let extended: usize = if kind == Kind::Fat32 { 64 } else { 36 };
-        let field = |at: usize| -> Result<_, Truncated> {
-            let at = extended.saturating_add(at);
-            Ok((
-                block.u8(at)?,
-                block.u32_le(at.saturating_add(1))?,
-                block.array(at.saturating_add(5))?,
-            ))
-        };
-        let (signature, serial, label) = field(2).map_err(|short| short.to_string())?;
-        let flags = block.u16_le(40).map_err(|short| short.to_string())?;
-        let wide = kind == Kind::Fat32;
-        let mirrored = !wide || flags & 0x80 == 0;
-        let active = if mirrored { 0 } else { usize::from(flags & 0x0F) };
-        if active >= tables.len() {
-            return Err(format!("table {active} is in force and there are {}", tables.len()));
-        }
-        let root = match wide {
-            true => Root::Chain(block.u32_le(44).map_err(|short| short.to_string())?),
-            false => Root::Region { at: root_at, len: root_len },
+        let root = match ending.root_cluster {
+            Some(first) => Root::Chain(first),
+            None => Root::Region { at: root_at, len: root_len },
         };
         Ok(Self {
             kind,
             cluster,
             tables,
-            active,
-            mirrored,
+            active: ending.active,
+            mirrored: ending.mirrored,
             table_len,
             root,
             data_at,
             clusters,
-            label: if signature == 0x29 { label } else { [b' '; 11] },
-            serial: matches!(signature, 0x28 | 0x29).then_some(serial),
+            label: ending.label,
+            serial: ending.serial,
             problems,
         })
     }
@@ -210,7 +186,67 @@ impl Layout {
     }
 }
 
+/// Clusters that a volume has room for behind `data_at`, the last perhaps in part: what lies wholly
+/// past the end is no cluster, so no loop is longer than the volume.
+fn clusters_within(volume_len: u64, data_at: u64, cluster: u64) -> Result<u32, String> {
+    let Some(room @ 1..) = volume_len.checked_sub(data_at) else {
+        return Err("its first cluster lies past the end of the volume".to_owned());
+    };
+    Ok(u32::try_from(room.div_ceil(cluster.max(1))).unwrap_or(u32::MAX))
+}
+
+/// The fields behind those that all kinds have in the same place.
+struct Ending {
+    /// The table in force, and whether all are kept alike.
+    active: usize,
+    mirrored: bool,
+    /// Where the root is a chain of clusters, its first.
+    root_cluster: Option<u32>,
+    label: [u8; 11],
+    serial: Option<u32>,
+}
+
+impl Ending {
+    fn read(block: &Block<'_>, kind: Kind) -> Result<Self, Truncated> {
+        let wide = kind == Kind::Fat32;
+        let extended: usize = if wide { 66 } else { 38 };
+        let signature = block.u8(extended)?;
+        let serial = block.u32_le(extended.saturating_add(1))?;
+        let label = block.array(extended.saturating_add(5))?;
+        let flags = block.u16_le(40)?;
+        let mirrored = !wide || flags & 0x80 == 0;
+        Ok(Self {
+            active: if mirrored { 0 } else { usize::from(flags & 0x0F) },
+            mirrored,
+            root_cluster: if wide { Some(block.u32_le(44)?) } else { None },
+            label: if signature == 0x29 { label } else { [b' '; 11] },
+            serial: matches!(signature, 0x28 | 0x29).then_some(serial),
+        })
+    }
+}
+
 impl Fields {
+    /// Where the first table begins.
+    fn tables_at(&self) -> u64 {
+        self.reserved.saturating_mul(self.sector)
+    }
+
+    /// Where each table begins.
+    fn table_places(&self) -> Vec<u64> {
+        let len = self.table_sectors.saturating_mul(self.sector);
+        let place = |n: u64| self.tables_at().saturating_add(n.saturating_mul(len));
+        (0..self.tables).map(place).collect()
+    }
+
+    /// Tells where the record states more bytes than the volume has.
+    fn compare_with(&self, volume_len: u64, problems: &mut Vec<Problem>) {
+        let stated = self.sectors.saturating_mul(self.sector);
+        if stated > volume_len {
+            let detail = format!("states {stated} bytes, the volume has {volume_len}");
+            problems.push(damaged(detail).at(volume_len, stated.saturating_sub(volume_len)));
+        }
+    }
+
     fn read(block: &Block<'_>) -> Result<Self, Truncated> {
         let small = u64::from(block.u16_le(19)?);
         let table_sectors16 = u64::from(block.u16_le(22)?);
