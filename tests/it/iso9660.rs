@@ -219,28 +219,115 @@ fn images_of_others_are_listed_and_their_circles_end() {
     ) else {
         return;
     };
-    let mut told = 0;
-    let mut todo = vec![work.clone()];
-    while let Some(folder) = todo.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let file = entry.path();
-            if file.is_dir() {
-                todo.push(file);
-            } else if file.extension().is_some_and(|ext| ext == "iso") {
-                let (_, nodes, listing) = list(&std::fs::read(&file).unwrap()).unwrap();
-                println!(
-                    "{file:?} {:?} {:?} {:?}",
-                    nodes.iter().map(path).collect::<Vec<_>>(),
-                    listing.bytes,
-                    listing.problems
-                );
-                for node in &nodes {
-                    println!("   {:?} {:?}", node.content, node.problems)
-                }
-                told += 1;
-            }
-        }
+    // Each name with its digest is that of the published description: two trees of which each has
+    // a file of its own, three trees of which the first and the last have one, two byte orders.
+    let wanted = [
+        ("iso-dirtree1.iso", &["File1.txt", "File2.txt"][..], Code::CountMismatch),
+        ("iso-dirtree2.iso", &["File1.txt", "File2.txt"], Code::CountMismatch),
+        ("iso-endian.iso", &["File1.txt"], Code::SpaceWithoutOwner),
+    ];
+    for (name, files, code) in wanted {
+        let bytes = std::fs::read(work.join("14-iso9660-1").join(name)).unwrap();
+        let (volume, nodes, listing) = list(&bytes).unwrap();
+        assert_eq!(nodes.iter().map(path).collect::<Vec<_>>(), files, "{name}");
+        assert!(nodes.iter().all(|node| sha256(&volume, node).is_some()), "{name}");
+        assert_eq!(listing.bytes.total(), volume.len(), "{name}");
+        let told = listing.problems.iter().any(|problem| problem.code == code);
+        assert!(told, "{name}: {:?}", listing.problems);
+        let differ = name == "iso-endian.iso";
+        assert_eq!(nodes.iter().any(|node| !node.problems.is_empty()), differ, "{name}");
     }
     std::fs::remove_dir_all(&work).unwrap();
-    assert_eq!(told, 3);
+}
+
+/// Makes a directory's record lead to another one's place and size.
+fn lead(bytes: &mut [u8], record: usize, to: usize) {
+    bytes.copy_within(to + 2..to + 18, record + 2);
+}
+
+/// What is said of folders that could not be listed, by their paths.
+fn unlisted(nodes: &[Node]) -> BTreeMap<String, Code> {
+    let rows = nodes.iter().filter(|node| node.meta.kind == ObjectKind::Special);
+    let say = |node: &Node| match &node.content {
+        NodeContent::Nothing { problem, .. } => (path(node), problem.code),
+        other => panic!("{other:?}"),
+    };
+    rows.map(say).collect()
+}
+
+#[test]
+fn folders_that_lead_back_are_cut_and_told() {
+    let whole = image("iso-rock");
+    let root = 16 * 2048 + 156;
+    let many = record(&whole, b"MANY");
+    let others: BTreeMap<_, _> =
+        sums("iso-rock").into_iter().filter(|(path, _)| !path.starts_with("many/")).collect();
+    // To the root, and to itself from within: the record of a file made one of its own folder.
+    let file = record(&whole, b"FILE_1.DAT;1");
+    let mut to_root = whole.clone();
+    lead(&mut to_root, many, root);
+    let mut to_self = whole.clone();
+    lead(&mut to_self, file, many);
+    to_self[file + 25] |= 2;
+    for (name, bytes, place) in [("root", to_root, "many"), ("self", to_self, "many/file-1.dat")] {
+        let (volume, nodes, listing) = list(&bytes).unwrap();
+        assert_eq!(unlisted(&nodes), BTreeMap::from([(place.into(), Code::SubtreeIncomplete)]));
+        let got = files(&volume, &nodes);
+        let missing: Vec<_> =
+            others.iter().filter(|(path, sum)| got.get(*path) != Some(sum)).collect();
+        assert_eq!(missing, Vec::<(&String, &String)>::new(), "{name}");
+        assert_eq!(listing.bytes.total(), volume.len(), "{name}");
+        assert!(nodes.len() < 200, "{name}: {}", nodes.len());
+    }
+}
+
+#[test]
+fn a_session_that_xorriso_adds_is_the_one_that_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    std::fs::create_dir(at("tree")).unwrap();
+    std::fs::write(at("tree/kept"), "kept\n".repeat(1000)).unwrap();
+    std::fs::write(at("tree/changed"), "before").unwrap();
+    let image = at("image");
+    let run = |arguments: &[&str]| {
+        let output = crate::support::tool("xorriso", arguments)?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Some(())
+    };
+    let made = run(&["-outdev", &image, "-joliet", "on", "-map", &at("tree"), "/", "-commit"]);
+    let Some(()) = made else { return };
+    for session in 2..4 {
+        std::fs::write(at("changed"), format!("after {session}")).unwrap();
+        let (changed, added) = (at("changed"), format!("/added-{session}"));
+        std::fs::write(at("added"), &added).unwrap();
+        run(&[
+            "-dev",
+            &image,
+            "-joliet",
+            "on",
+            "-update",
+            &changed,
+            "/changed",
+            "-map",
+            &at("added"),
+            &added,
+            "-commit",
+        ]);
+    }
+    let (volume, nodes, listing) = list(&std::fs::read(&image).unwrap()).unwrap();
+    let sum = |text: &str| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let want: BTreeMap<String, String> = [
+        ("added-2", sum("/added-2")),
+        ("added-3", sum("/added-3")),
+        ("changed", sum("after 3")),
+        ("kept", sum(&"kept\n".repeat(1000))),
+    ]
+    .map(|(path, sum)| (path.to_owned(), sum))
+    .into();
+    assert_eq!(files(&volume, &nodes), want);
+    let told = listing.problems.iter().any(|problem| {
+        problem.code == Code::ContentNotRead && problem.detail.contains("earlier session")
+    });
+    assert!(told, "{:?}", listing.problems);
+    assert_eq!(listing.bytes.total(), volume.len());
 }

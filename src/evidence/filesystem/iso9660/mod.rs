@@ -73,11 +73,14 @@ impl Iso9660 {
         Ok(Self { volume, facts, skip, problems })
     }
 
-    /// The tree that names come from, and the other one.
-    fn trees(&self) -> (&Tree, Option<&Tree>) {
-        match &self.volume.joliet {
-            Some(joliet) if self.skip.is_none() => (joliet, Some(&self.volume.primary)),
-            other => (&self.volume.primary, other.as_ref()),
+    /// The tree that names come from, and all others.
+    fn trees(&self) -> (&Tree, Vec<&Tree>) {
+        let Volume { primary, joliet, others, .. } = &self.volume;
+        match joliet {
+            Some(joliet) if self.skip.is_none() => {
+                (joliet, std::iter::once(primary).chain(others).collect())
+            }
+            joliet => (primary, joliet.iter().chain(others).collect()),
         }
     }
 }
@@ -103,7 +106,7 @@ impl FileSystem for Iso9660 {
         emit: &mut dyn FnMut(Node) -> ControlFlow<()>,
     ) -> Listing {
         let mut problems = self.problems.clone();
-        let (first, second) = self.trees();
+        let (first, others) = self.trees();
         let mut space = Space::new(&self.volume);
         let (mut known, mut taken) = (HashSet::new(), HashMap::new());
         let mut existing = 0_u64;
@@ -115,13 +118,18 @@ impl FileSystem for Iso9660 {
         walk.skip = self.skip.filter(|_| !first.is_joliet);
         let mut flow = walk.run(root, cancel, &mut counted);
         let directories = walk.directories;
-        if let (Some(second), ControlFlow::Continue(())) = (second, flow) {
-            let mut walk = Walk::new(&self.volume, second, &mut space, &mut known, &mut taken);
+        for (other, number) in others.into_iter().zip(2..) {
+            if flow.is_break() {
+                break;
+            }
+            let mut walk = Walk::new(&self.volume, other, &mut space, &mut known, &mut taken);
             walk.is_second = true;
             flow = walk.run(root, cancel, &mut counted);
             if walk.extra_objects > 0 {
-                let which = if second.is_joliet { "Joliet" } else { "primary" };
-                let detail = format!("{} objects are only in the {which} tree", walk.extra_objects);
+                let (count, kind) =
+                    (walk.extra_objects, if other.is_joliet { "Joliet" } else { "plain" });
+                let detail =
+                    format!("{count} objects are only in tree {number} of its names, a {kind} one");
                 problems.push(Problem::new(Code::CountMismatch, Stage::Enumerate, detail));
             }
         }

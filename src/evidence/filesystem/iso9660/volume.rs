@@ -40,6 +40,8 @@ pub(super) struct Volume {
     pub(super) blocks: u64,
     pub(super) primary: Tree,
     pub(super) joliet: Option<Tree>,
+    /// The trees of all further supplementary descriptors.
+    pub(super) others: Vec<Tree>,
     /// Sectors of the volume that hold descriptors of this session.
     pub(super) descriptors: Vec<u64>,
     /// Path tables: logical block and bytes.
@@ -93,6 +95,7 @@ fn session(
 ) -> Result<Volume, Problem> {
     let mut volume: Option<Volume> = None;
     let mut joliet = None;
+    let mut others = Vec::new();
     let mut more_tables = Vec::new();
     let mut descriptors = Vec::new();
     for sector in first..first.saturating_add(MOST) {
@@ -113,9 +116,12 @@ fn session(
         descriptors.push(sector);
         match block.u8(0) {
             Ok(1) if volume.is_none() => volume = primary(bytes, &block, problems),
-            Ok(2) if joliet.is_none() => {
-                joliet = supplementary(&block, problems);
-                more_tables = path_tables(&block).unwrap_or_default();
+            Ok(2) => {
+                match supplementary(&block, problems) {
+                    Some(found) if joliet.is_none() && found.0.is_joliet => joliet = Some(found),
+                    other => others.extend(other.map(|(tree, _)| tree)),
+                }
+                more_tables.append(&mut path_tables(&block).unwrap_or_default());
             }
             Ok(255) => break,
             _ => {}
@@ -129,6 +135,7 @@ fn session(
         volume.label = label;
         volume.joliet = Some(tree);
     }
+    volume.others = others;
     volume.path_tables.append(&mut more_tables);
     volume.descriptors = descriptors;
     Ok(volume)
@@ -156,6 +163,7 @@ fn primary(
         blocks: both32(block, 80, "the size of the volume", problems)?.into(),
         primary: tree(block, false, problems)?,
         joliet: None,
+        others: Vec::new(),
         descriptors: Vec::new(),
         path_tables: path_tables(block)?,
     })
@@ -170,10 +178,11 @@ fn path_tables(block: &Block<'_>) -> Option<Vec<(u32, u32)>> {
     Some(places.map(|at| (at, len)).collect())
 }
 
+/// The tree of a supplementary descriptor, and its label where its names are those of Joliet.
 fn supplementary(block: &Block<'_>, problems: &mut Vec<Problem>) -> Option<(Tree, Vec<u8>)> {
     let escape: [u8; 3] = block.array(88).ok()?;
     if !matches!(&escape, b"%/@" | b"%/C" | b"%/E") {
-        return None;
+        return Some((tree(block, false, problems)?, Vec::new()));
     }
     let label: [u8; 32] = block.array(40).ok()?;
     let units = label.as_chunks::<2>().0.iter().map(|unit| u16::from_be_bytes(*unit));

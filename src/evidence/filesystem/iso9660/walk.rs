@@ -33,6 +33,8 @@ pub(super) struct Walk<'w> {
     pub(super) taken: &'w mut HashMap<String, u32>,
     pub(super) directories: u64,
     pub(super) extra_objects: u64,
+    /// Extents that only this tree names.
+    fresh: Vec<(u32, u64)>,
     seen: HashSet<u32>,
     moved: Vec<(ObjectPath, u32, u32)>,
 }
@@ -72,6 +74,7 @@ impl<'w> Walk<'w> {
             taken,
             directories: 0,
             extra_objects: 0,
+            fresh: Vec::new(),
             seen: HashSet::new(),
             moved: Vec::new(),
         }
@@ -109,6 +112,7 @@ impl<'w> Walk<'w> {
                 todo.push(Step::Folder { path, block, len, at: 0 });
             }
         }
+        self.known.extend(self.fresh.drain(..));
         ControlFlow::Continue(())
     }
 
@@ -119,6 +123,7 @@ impl<'w> Walk<'w> {
                 return ControlFlow::Continue(());
             }
             self.extra_objects = self.extra_objects.saturating_add(1);
+            self.fresh.push((first, size));
         } else {
             self.known.insert((first, size));
         }
