@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::folders::Folders;
 use super::history::{self, History};
 use super::inode::{Inode, Kind, flag};
-use super::map::Map;
+use super::map::{MOST_RUNS, Map};
 use super::object;
 use super::survey::{Parent, Survey, Trace};
 use super::traces::{Key, Traces, live_generation};
@@ -54,11 +54,12 @@ impl Deleted {
         let history = History::read(survey);
         let is_free = |survey: &Survey<'_>, number| live_generation(survey, number).is_none();
         let traces = Traces::read(survey, &history, &is_free);
-        let mut candidates = candidates(survey, &history, cancel);
-        if candidates.len() >= MOST {
+        let found = candidates(survey, &history, cancel);
+        if found.is_full() || survey.has_read_all_old() {
             let detail = "more deleted objects than are kept";
             survey.problem(Problem::new(Code::LimitReached, Stage::Enumerate, detail));
         }
+        let mut candidates = found.list;
         judge(survey, &mut candidates);
         let mut rows = Rows {
             survey,
@@ -97,13 +98,31 @@ impl Deleted {
     }
 }
 
+/// Candidates as they are found, no more of them or of their runs than are kept.
+#[derive(Default)]
+struct Candidates {
+    list: Vec<Candidate>,
+    runs: usize,
+}
+
+impl Candidates {
+    fn push(&mut self, one: Candidate) {
+        self.runs = self.runs.saturating_add(one.map.runs.len());
+        self.list.push(one);
+    }
+
+    fn is_full(&self) -> bool {
+        self.list.len() >= MOST || self.runs >= MOST_RUNS
+    }
+}
+
 /// All states of deleted files and links that name blocks.
-fn candidates(survey: &Survey<'_>, history: &History, cancel: &AtomicBool) -> Vec<Candidate> {
-    let mut found = Vec::new();
+fn candidates(survey: &Survey<'_>, history: &History, cancel: &AtomicBool) -> Candidates {
+    let mut found = Candidates::default();
     let mut tables: BTreeSet<Key> = BTreeSet::new();
     for number in &survey.dead {
         let Ok(inode) = survey.disk.inode(*number) else { continue };
-        if is_sought(&inode) && found.len() < MOST {
+        if is_sought(&inode) && !found.is_full() {
             tables.insert((*number, inode.generation));
             let map = history::map(survey, &inode, None);
             found.push(Candidate {
@@ -136,12 +155,14 @@ fn candidates(survey: &Survey<'_>, history: &History, cancel: &AtomicBool) -> Ve
             let mut states = States { survey, named: BlockSet::new(survey.disk.held), count: 0 };
             let same = versions.iter().rev().filter(|v| v.exists && v.generation == generation);
             for version in same {
-                if found.len() >= MOST || states.count >= MOST_STATES {
+                if found.is_full() || states.count >= MOST_STATES {
                     break;
                 }
                 let inode = version.inode(survey).filter(is_sought);
                 let candidate = inode.and_then(|inode| states.take(inode, version.sequence));
-                found.extend(candidate.map(|one| Candidate { newest: is_newest, ..one }));
+                if let Some(one) = candidate {
+                    found.push(Candidate { newest: is_newest, ..one });
+                }
             }
         }
     }

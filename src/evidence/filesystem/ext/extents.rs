@@ -5,7 +5,7 @@
 use super::checksum::crc32c;
 use super::disk::Disk;
 use super::inode::Inode;
-use super::map::{Map, Nodes, Run, RunPlace};
+use super::map::{MOST_PROBLEMS, Map, Nodes, Run, RunPlace};
 use crate::bytes::Block;
 use crate::problem::{Code, Problem, Stage};
 
@@ -32,7 +32,7 @@ pub(super) fn walk(disk: &Disk, inode: &Inode, nodes: &mut Nodes<'_>, map: &mut 
         let Below { block, logical, end, depth } = below;
         match nodes.read(block, map) {
             Ok(bytes) => {
-                if !sum_holds(disk, inode, &bytes) {
+                if !sum_holds(disk, inode, &bytes) && map.problems.len() < MOST_PROBLEMS {
                     let at = block.saturating_mul(disk.superblock.block_size);
                     let detail = format!("block {block} of its extent tree");
                     map.problems.push(

@@ -26,6 +26,22 @@ pub(super) struct Group {
     pub(super) inodes_unwritten: bool,
     /// Inodes at the end of the table that never were in use.
     pub(super) inodes_never_used: u32,
+    /// Check sums of both bitmaps, blocks first; `None` without such sums or from a copy.
+    pub(super) sums: Option<[BitmapSum; 2]>,
+}
+
+/// The check sum of a bitmap; short descriptors keep its lower half.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BitmapSum {
+    sum: u32,
+    mask: u32,
+}
+
+impl BitmapSum {
+    /// True where it is that of these bytes.
+    pub(super) fn holds(self, seed: u32, bytes: &[u8]) -> bool {
+        (crc32c(seed, bytes) ^ self.sum) & self.mask == 0
+    }
 }
 
 /// All descriptors of a volume, in order.
@@ -125,6 +141,14 @@ fn parse(disk: &Disk, bytes: &[u8], number: u64) -> Option<(Group, bool)> {
         let high = if wide { block.u16_le(high).ok()? } else { 0 };
         Some(u32::from(high) << 16 | u32::from(block.u16_le(low).ok()?))
     };
+    let sum = |low, high| {
+        let mask = if wide { u32::MAX } else { 0xFFFF };
+        Some(BitmapSum { sum: count(low, high)?, mask })
+    };
+    let sums = match disk.superblock.has_checksums() {
+        true => Some([sum(0x18, 0x38)?, sum(0x1A, 0x3A)?]),
+        false => None,
+    };
     let flags = block.u16_le(0x12).ok()?;
     let counted = disk.superblock.has_ro_compat(ro_compat::GDT_CSUM | ro_compat::METADATA_CSUM);
     let group = Group {
@@ -135,6 +159,7 @@ fn parse(disk: &Disk, bytes: &[u8], number: u64) -> Option<(Group, bool)> {
         blocks_unwritten: counted && flags & 2 != 0,
         inodes_unwritten: counted && flags & 1 != 0,
         inodes_never_used: if counted { count(0x1C, 0x32)? } else { 0 },
+        sums,
     };
     let held = disk.held;
     let table_end = group.inode_table.saturating_add(disk.table_blocks());

@@ -135,6 +135,10 @@ pub(super) fn map(survey: &Survey<'_>, inode: &Inode, sequence: Option<u32>) -> 
 
 fn node(survey: &Survey<'_>, block: u64, sequence: Option<u32>) -> Result<Vec<u8>, Problem> {
     let gone = |detail: String| Err(Problem::new(Code::Overwritten, Stage::Filesystem, detail));
+    if !survey.may_read_old() {
+        let detail = "more blocks of trees of deleted objects than are read";
+        return Err(Problem::new(Code::LimitReached, Stage::Filesystem, detail));
+    }
     if let Some(sequence) = sequence {
         let copies = survey.journal.of(block);
         let old = copies.iter().rev().find(|copy| copy.sequence <= sequence);

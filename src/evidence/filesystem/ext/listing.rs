@@ -14,8 +14,11 @@ use super::map::Map;
 use super::object;
 use super::survey::{ROOT, Survey, each_inode};
 use crate::evidence::filesystem::{Listing, Node, NodeContent};
-use crate::item::{AllocStatus, NameAttribution, ObjectPath, RecoveryBasis, Status};
+use crate::item::{AllocStatus, LinkIdentity, NameAttribution, ObjectPath, RecoveryBasis, Status};
 use crate::problem::{Code, Problem, Stage};
+
+/// Most extents that the rows of one object have together: names and extents are both the disk's.
+const MOST_EXTENTS: usize = 1 << 24;
 
 type Emit<'e> = &'e mut dyn FnMut(Node) -> ControlFlow<()>;
 
@@ -177,15 +180,37 @@ impl Pass<'_, '_, '_> {
             problems.push(Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail));
         }
         let content = object::content(survey.disk, &survey.space, inode, &map);
-        let mut node = Node { path: self.folders.orphans.clone(), meta, content, problems };
-        let mut is_named = false;
-        for name in survey.names.of(inode.number) {
+        let node = Node { path: self.folders.orphans.clone(), meta, content, problems };
+        self.named(inode, node)
+    }
+
+    /// A row for each name of an object; one among the orphans where it has none.
+    fn named(&mut self, inode: &Inode, mut node: Node) -> ControlFlow<()> {
+        let survey = self.survey;
+        let names = survey.names.of(inode.number);
+        if names.len() > usize::from(inode.links) {
+            let detail =
+                format!("its inode counts {} names and {} lead to it", inode.links, names.len());
+            node.problems.push(Problem::new(Code::FilesystemDamaged, Stage::Filesystem, detail));
+            node.meta.link = Some(LinkIdentity { device: 0, inode: inode.number.into() });
+        }
+        let extents = match &node.content {
+            NodeContent::Extents(extents) => extents.len(),
+            NodeContent::Nothing { .. } => 0,
+        };
+        let most = MOST_EXTENTS.checked_div(extents).unwrap_or(usize::MAX);
+        let mut count = 0_usize;
+        for name in names {
             let Some(folder) = self.folders.path(name.parent) else { continue };
-            is_named = true;
             node.path = survey.names.path(folder, name);
+            if count > most {
+                let detail = "more names lead to it than are given its content; its first has it";
+                node.content = object::nothing(Status::Unread, Code::LimitReached, detail);
+            }
+            count = count.saturating_add(1);
             (self.emit)(node.clone())?;
         }
-        if is_named {
+        if count > 0 {
             return ControlFlow::Continue(());
         }
         node.meta.alloc = AllocStatus::Orphan;

@@ -8,6 +8,11 @@ use super::{blocks, extents};
 use crate::item::{Extent, Place};
 use crate::problem::{Code, Problem};
 
+/// Most runs of one inode: a tree that states more is not followed further.
+pub(super) const MOST_RUNS: usize = 1 << 22;
+/// Most problems of one tree that are told one by one.
+pub(super) const MOST_PROBLEMS: usize = 16;
+
 /// Blocks of content that lie together.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
@@ -38,10 +43,12 @@ pub(super) struct Map {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Gives blocks of trees: each is asked for once an inode.
+/// Gives blocks of trees: each is asked for once an inode, and none any more where the tree has
+/// stated as many runs as the volume has blocks.
 pub(super) struct Nodes<'a> {
     read: &'a mut dyn FnMut(u64) -> Result<Vec<u8>, Problem>,
     seen: HashSet<u64>,
+    most: usize,
     /// Blocks of the file system: none lies behind.
     pub(super) limit: u64,
 }
@@ -55,6 +62,10 @@ impl Nodes<'_> {
         }
         if !self.seen.insert(number) {
             return Err((Code::ChainBroken, format!("its tree leads to block {number} again")));
+        }
+        if map.runs.len() > self.most {
+            let detail = format!("its tree states more than {} pieces", self.most);
+            return Err((Code::LimitReached, detail));
         }
         let bytes = (self.read)(number).map_err(|problem| (problem.code, problem.detail))?;
         map.nodes.push(number);
@@ -72,7 +83,8 @@ pub(super) fn map(
     if inode.has(flag::INLINE_DATA) {
         return map;
     }
-    let mut nodes = Nodes { read, seen: HashSet::new(), limit: disk.superblock.blocks };
+    let most = usize::try_from(disk.held).unwrap_or(MOST_RUNS).min(MOST_RUNS);
+    let mut nodes = Nodes { read, seen: HashSet::new(), most, limit: disk.superblock.blocks };
     if inode.has(flag::EXTENTS) {
         extents::walk(disk, inode, &mut nodes, &mut map);
     } else {

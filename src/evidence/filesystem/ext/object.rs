@@ -40,7 +40,7 @@ pub(super) fn meta(inode: &Inode) -> ItemMeta {
 
 /// What is wrong with an inode although it can be read.
 pub(super) fn problems(inode: &Inode, map: &Map) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = map.problems.iter().take(16).cloned().collect();
+    let mut problems: Vec<Problem> = map.problems.clone();
     if !inode.holds {
         let detail = format!("inode {} at byte {} of the volume", inode.number, inode.position);
         problems.push(Problem::new(Code::ChecksumMismatch, Stage::Filesystem, detail));

@@ -6,10 +6,14 @@
 use std::ops::Range;
 
 use super::disk::Disk;
+use super::group::BitmapSum;
 use super::map::Map;
 use crate::evidence::filesystem::ByteClasses;
 use crate::evidence::filesystem::blockset::BlockSet;
 use crate::problem::{Code, Problem, Stage};
+
+/// Most problems of bitmaps that are told one by one.
+const MOST_PROBLEMS: usize = 1000;
 
 /// Who claims blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,6 +252,9 @@ impl<'a> Space<'a> {
             Ok(bytes) => {
                 self.claim(place, Claim::Layout);
                 let ratio = disk.superblock.cluster_blocks;
+                let bits = disk.superblock.group_blocks.div_euclid(ratio);
+                let sum = group.sums.map(|[blocks, _]| blocks);
+                check_sum(disk, sum, (group.block_bitmap, &bytes, bits), "block", problems);
                 set_bits(&bytes, &mut |bits| {
                     let at = |bit: u64| bit.saturating_mul(ratio).saturating_add(range.start);
                     self.used.insert(at(bits.start)..at(bits.end).min(range.end));
@@ -275,6 +282,8 @@ impl<'a> Space<'a> {
             Ok(bytes) => {
                 self.claim(place, Claim::Layout);
                 let count = u64::from(disk.superblock.group_inodes);
+                let sum = group.sums.map(|[_, inodes]| inodes);
+                check_sum(disk, sum, (group.inode_bitmap, &bytes, count), "inode", problems);
                 let first = number.saturating_mul(count).saturating_add(1);
                 set_bits(&bytes, &mut |bits| {
                     let end = bits.end.min(count).saturating_add(first);
@@ -287,6 +296,26 @@ impl<'a> Space<'a> {
                 problems.push(Problem { detail, ..problem });
             }
         }
+    }
+}
+
+/// Tells a bitmap whose check sum does not hold; it covers the bits that stand for something.
+fn check_sum(
+    disk: &Disk,
+    sum: Option<BitmapSum>,
+    (block, bytes, bits): (u64, &[u8], u64),
+    what: &str,
+    problems: &mut Vec<Problem>,
+) {
+    let covered = usize::try_from(bits.div_euclid(8)).ok().and_then(|len| bytes.get(..len));
+    let holds = sum.zip(covered).is_none_or(|(sum, bytes)| sum.holds(disk.superblock.seed, bytes));
+    if !holds && problems.len() < MOST_PROBLEMS {
+        let size = disk.superblock.block_size;
+        let detail = format!("the {what} bitmap in block {block}");
+        problems.push(
+            Problem::new(Code::ChecksumMismatch, Stage::Filesystem, detail)
+                .at(block.saturating_mul(size), size),
+        );
     }
 }
 

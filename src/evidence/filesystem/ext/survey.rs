@@ -1,5 +1,6 @@
 //! The first pass over a volume: what exists, whose blocks they are, and all names.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,6 +20,8 @@ pub(super) const ROOT: u32 = 2;
 const MOST_TRACES: usize = 1 << 22;
 /// Most problems of the volume that are told one by one.
 const MOST_PROBLEMS: usize = 1000;
+/// Most blocks of trees and directories that are read for deleted objects.
+const MOST_OLD_BLOCKS: u64 = 1 << 20;
 /// Blocks of inodes that are read at once.
 const PIECE: u64 = 64;
 
@@ -68,6 +71,8 @@ pub(super) struct Survey<'a> {
     pub(super) problems: Vec<Problem>,
     pub(super) stopped: bool,
     loose: HashSet<u32>,
+    /// Blocks that may still be read for deleted objects.
+    old_blocks: Cell<u64>,
 }
 
 /// Gives every inode of all tables that was ever used, in order; where a table cannot be read, its
@@ -155,6 +160,7 @@ impl<'a> Survey<'a> {
             problems,
             stopped: false,
             loose: HashSet::new(),
+            old_blocks: Cell::new(disk.held.clamp(1 << 12, MOST_OLD_BLOCKS)),
         };
         survey.scan(cancel);
         survey.adopt(cancel);
@@ -171,6 +177,19 @@ impl<'a> Survey<'a> {
         if self.problems.len() < MOST_PROBLEMS {
             self.problems.push(problem);
         }
+    }
+
+    /// Counts one block of a tree or directory that does not exist any more; false where as many
+    /// were read as the volume has: any number of deleted objects can name the same ones.
+    pub(super) fn may_read_old(&self) -> bool {
+        let left = self.old_blocks.get().checked_sub(1);
+        self.old_blocks.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    /// True where no more blocks are read for deleted objects.
+    pub(super) fn has_read_all_old(&self) -> bool {
+        self.old_blocks.get() == 0
     }
 
     /// True for an inode that exists.
@@ -216,6 +235,9 @@ impl<'a> Survey<'a> {
             .filter(|group| self.space.has_own_table(*group))
             .collect();
         each_inode(disk, &|group| own.contains(&group), &mut |inode| {
+            if let Ok(inode) = &inode {
+                self.check(inode);
+            }
             match inode {
                 Ok(inode) if self.space.inode_in_use(inode.number) => self.take(&inode),
                 Ok(inode) if inode.exists() => {
@@ -235,6 +257,20 @@ impl<'a> Survey<'a> {
             self.stopped = cancel.load(Ordering::Relaxed);
             !self.stopped
         });
+    }
+
+    /// Tells an inode whose check sum does not hold where no row of its own says so: of a folder, of
+    /// the file system itself, of what was deleted.
+    fn check(&mut self, inode: &Inode) {
+        let has_row = self.space.inode_in_use(inode.number)
+            && inode.kind() != Kind::Directory
+            && !self.is_own(inode);
+        if !inode.holds && !has_row {
+            let size = u64::try_from(self.disk.superblock.inode_size).unwrap_or(0);
+            let detail = format!("inode {}", inode.number);
+            let problem = Problem::new(Code::ChecksumMismatch, Stage::Filesystem, detail);
+            self.problem(problem.at(inode.position, size));
+        }
     }
 
     /// Inodes that the bitmap calls free and that a directory names exist all the same.

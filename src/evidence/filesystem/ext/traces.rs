@@ -1,7 +1,7 @@
 //! Names that deleted objects had: from unused space of directories and from the journal's copies
 //! of directory blocks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::directory::{self, Entry, KIND_DIRECTORY, Rules};
 use super::folders::Folders;
@@ -38,60 +38,11 @@ impl Traces {
         for trace in traces.into_iter().filter(|trace| wanted(trace.inode)) {
             all.add(survey, trace);
         }
-        let mut owners: HashMap<u64, Key> = HashMap::new();
-        for (key, (inode, sequence)) in &gone {
-            let map = history::map(survey, inode, Some(*sequence));
-            let rules = Rules::of(survey.disk, inode.has(flag::INDEX));
-            for (_, at, blocks, _) in map.placed() {
-                for block in at..at.saturating_add(blocks.min(1 << 16)) {
-                    if survey.journal.has(block) {
-                        owners.insert(block, *key);
-                    } else if survey.space.free(block, 1).0
-                        && let Ok(bytes) = survey.disk.block(block)
-                        && directory::sum_holds(survey.disk, inode, &bytes) != Some(false)
-                    {
-                        let parent = Parent::Gone(key.0, key.1);
-                        all.block(survey, &bytes, rules, (parent, None), &wanted);
-                    }
-                }
-            }
-        }
-        for version in
-            history.all().iter().filter(|one| one.exists && one.is_directory && one.is_inline)
-        {
-            let Some(inode) = version.inode(survey) else { continue };
-            let is_gone = gone.contains_key(&(version.number, version.generation));
-            let parent = match is_gone {
-                true => Parent::Gone(version.number, version.generation),
-                false => Parent::Live(version.number),
-            };
-            let rules = Rules::of(survey.disk, false);
-            for part in [inode.map.get(4..).unwrap_or_default(), &inode.inline] {
-                all.block(survey, part, rules, (parent, Some(version.sequence)), &wanted);
-            }
-        }
-        for home in survey.journal.homes() {
-            for copy in survey.journal.of(home) {
-                let Ok(bytes) = survey.journal.block(survey.disk, copy) else { continue };
-                let own = own_number(&bytes);
-                let live = survey.owners.get(&home).copied();
-                let number = own.or(live).or_else(|| owners.get(&home).map(|key| key.0));
-                let Some(number) = number else { continue };
-                if own.is_none() && live.is_none() && !owners.contains_key(&home) {
-                    continue;
-                }
-                let Some((parent, inode)) = owner(survey, history, &gone, number, copy.sequence)
-                else {
-                    continue;
-                };
-                if directory::sum_holds(survey.disk, &inode, &bytes) == Some(false) {
-                    continue;
-                }
-                let rules = Rules::of(survey.disk, inode.has(flag::INDEX));
-                all.block(survey, &bytes, rules, (parent, Some(copy.sequence)), &wanted);
-            }
-        }
-        all.finish()
+        let mut sources = Sources { survey, history, gone: &gone, wanted: &wanted, all };
+        let owners = sources.gone_directories();
+        sources.inline_directories();
+        sources.copies(&owners);
+        sources.all.finish()
     }
 
     /// The names of an inode, in a fixed order.
@@ -193,6 +144,86 @@ fn attribution(
     }
 }
 
+/// Where old names are sought, beside unused space of directories that exist.
+struct Sources<'s, 'd> {
+    survey: &'s Survey<'d>,
+    history: &'s History,
+    /// Directories that do not exist any more.
+    gone: &'s BTreeMap<Key, (Inode, u32)>,
+    wanted: &'s dyn Fn(u32) -> bool,
+    all: Collector,
+}
+
+impl Sources<'_, '_> {
+    /// The blocks of deleted directories that nothing uses again. Gives the directories of the
+    /// others, as far as the journal has copies of them.
+    fn gone_directories(&mut self) -> HashMap<u64, Key> {
+        let survey = self.survey;
+        let mut owners = HashMap::new();
+        for (key, (inode, sequence)) in self.gone {
+            let map = history::map(survey, inode, Some(*sequence));
+            let rules = Rules::of(survey.disk, inode.has(flag::INDEX));
+            for (_, at, blocks, _) in map.placed() {
+                for block in at..at.saturating_add(blocks.min(1 << 16)) {
+                    if survey.journal.has(block) {
+                        owners.insert(block, *key);
+                    } else if survey.space.free(block, 1).0
+                        && survey.may_read_old()
+                        && let Ok(bytes) = survey.disk.block(block)
+                        && directory::sum_holds(survey.disk, inode, &bytes) != Some(false)
+                    {
+                        let parent = Parent::Gone(key.0, key.1);
+                        self.all.block(survey, &bytes, rules, (parent, None), self.wanted);
+                    }
+                }
+            }
+        }
+        owners
+    }
+
+    /// Old states of directories that are kept in their inodes.
+    fn inline_directories(&mut self) {
+        let survey = self.survey;
+        let kept = |one: &&Version| one.exists && one.is_directory && one.is_inline;
+        for version in self.history.all().iter().filter(kept) {
+            let Some(inode) = version.inode(survey) else { continue };
+            let is_gone = self.gone.contains_key(&(version.number, version.generation));
+            let parent = match is_gone {
+                true => Parent::Gone(version.number, version.generation),
+                false => Parent::Live(version.number),
+            };
+            let rules = Rules::of(survey.disk, false);
+            for part in [inode.map.get(4..).unwrap_or_default(), &inode.inline] {
+                self.all.block(survey, part, rules, (parent, Some(version.sequence)), self.wanted);
+            }
+        }
+    }
+
+    /// The journal's copies of blocks of directories; `owners` are those of deleted ones.
+    fn copies(&mut self, owners: &HashMap<u64, Key>) {
+        let survey = self.survey;
+        for home in survey.journal.homes() {
+            for copy in survey.journal.of(home) {
+                let Ok(bytes) = survey.journal.block(survey.disk, copy) else { continue };
+                let number = own_number(&bytes)
+                    .or_else(|| survey.owners.get(&home).copied())
+                    .or_else(|| owners.get(&home).map(|key| key.0));
+                let Some(number) = number else { continue };
+                let Some((parent, inode)) =
+                    owner(survey, self.history, self.gone, number, copy.sequence)
+                else {
+                    continue;
+                };
+                if directory::sum_holds(survey.disk, &inode, &bytes) == Some(false) {
+                    continue;
+                }
+                let rules = Rules::of(survey.disk, inode.has(flag::INDEX));
+                self.all.block(survey, &bytes, rules, (parent, Some(copy.sequence)), self.wanted);
+            }
+        }
+    }
+}
+
 struct Collector {
     best: HashMap<(u32, Parent, Box<[u8]>), Trace>,
 }
@@ -252,8 +283,8 @@ impl Collector {
 }
 
 /// The newest state of every directory that does not exist any more.
-fn gone_directories(survey: &Survey<'_>, history: &History) -> HashMap<Key, (Inode, u32)> {
-    let mut gone = HashMap::new();
+fn gone_directories(survey: &Survey<'_>, history: &History) -> BTreeMap<Key, (Inode, u32)> {
+    let mut gone = BTreeMap::new();
     for number in history.numbers() {
         let live = live_generation(survey, number);
         for version in history.of(number).iter().filter(|one| one.exists && one.is_directory) {
@@ -285,7 +316,7 @@ fn own_number(bytes: &[u8]) -> Option<u32> {
 fn owner(
     survey: &Survey<'_>,
     history: &History,
-    gone: &HashMap<Key, (Inode, u32)>,
+    gone: &BTreeMap<Key, (Inode, u32)>,
     number: u32,
     sequence: u32,
 ) -> Option<(Parent, Inode)> {
