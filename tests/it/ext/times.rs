@@ -40,6 +40,10 @@ fn times_of_every_inode_are_those_of_istat() {
         for node in nodes.iter().filter(|node| seen.insert(&node.meta.fs_ref)) {
             let (number, generation) =
                 node.meta.fs_ref.strip_prefix("ino:").unwrap().split_once('-').unwrap();
+            // A thousand files made in one go: every tenth, for a program is started for each.
+            if name == "ext4-index" && !number.ends_with('7') {
+                continue;
+            }
             let Some(said) = istat(&file, number) else { return };
             let times = &node.meta.times;
             let place = format!("{name} {}", node.path.text());
