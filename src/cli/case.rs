@@ -45,6 +45,8 @@ pub(super) struct CaseFile {
     pub(super) verify_image: Option<VerifyWhen>,
     pub(super) name_codepage: Option<String>,
     #[serde(default)]
+    pub(super) parent: Vec<PathBuf>,
+    #[serde(default)]
     pub(super) exit_code_hits: bool,
     #[serde(default)]
     pub(super) evidence: Vec<CaseEvidence>,

@@ -146,6 +146,10 @@ pub(super) struct ScanOpts {
     /// once for each EVIDENCE in order; `-` where there is none
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     pub(super) bad_map: Vec<PathBuf>,
+    /// Parent of an image that keeps only the changes since it; a parent beside its image needs no
+    /// naming
+    #[arg(long, value_name = "FILE")]
+    pub(super) parent: Vec<PathBuf>,
     /// Code page of short file names on FAT [default: cp437]
     #[arg(long, value_name = "CP")]
     pub(super) name_codepage: Option<String>,
@@ -228,6 +232,10 @@ pub(super) struct ReadingOpts {
     /// Sectors that the image's maker could not read: a ddrescue map or a list of `FIRST COUNT`
     #[arg(long, value_name = "FILE")]
     pub(super) bad_map: Option<PathBuf>,
+    /// Parent of an image that keeps only the changes since it; a parent beside its image needs no
+    /// naming
+    #[arg(long, value_name = "FILE")]
+    pub(super) parent: Vec<PathBuf>,
     /// Code page of short file names on FAT [default: cp437]
     #[arg(long, value_name = "CP")]
     pub(super) name_codepage: Option<String>,

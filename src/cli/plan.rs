@@ -68,6 +68,7 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
         filesystem: filesystem_options(
             opts.name_codepage.as_ref().or(file.name_codepage.as_ref()),
         )?,
+        parents: opts.parent.iter().chain(&file.parent).cloned().collect(),
         sign: opts.sign.clone().or_else(|| file.sign.take()),
         case: facts(&opts.case, file),
         arguments,
@@ -241,6 +242,7 @@ pub(super) fn access(opts: &ReadingOpts) -> anyhow::Result<Access> {
     Ok(Access {
         accept_alteration: text.is_some(),
         filesystem: filesystem_options(opts.name_codepage.as_ref())?,
+        parents: opts.parent.clone(),
         ..Access::default()
     })
 }

@@ -1,6 +1,6 @@
 //! Evidence as it was named, checked and opened before a run or a look.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -20,6 +20,8 @@ pub struct Access {
     pub read_links: bool,
     /// How file systems of images are read.
     pub filesystem: filesystem::Options,
+    /// Files that may be parents of differencing images; each must be one.
+    pub parents: Vec<PathBuf>,
     /// The way to the kernel; tests put a seam in.
     pub kernel: Kernel,
     /// Set from outside to stop waiting for descriptors or memory.
@@ -29,13 +31,37 @@ pub struct Access {
 /// Opens a folder, or an image with the list of its bad sectors.
 ///
 /// # Errors
-/// Where it cannot be read as it must be; nothing was altered.
+/// Where it cannot be read as it must be, or a file named as a parent is none; nothing was altered.
 pub fn open(
     path: &Path,
     bad_map: Option<&Path>,
     access: &Access,
 ) -> Result<Box<dyn EvidenceSource>, ScanError> {
-    let Access { accept_alteration, read_links, ref filesystem, ref kernel, ref cancel } = *access;
+    let opened = open_one(path, bad_map, access)?;
+    every_parent_is_used(&access.parents, std::slice::from_ref(&opened))?;
+    Ok(opened)
+}
+
+/// Refuses a file that was named as a parent and is that of no image: a mistake would go unseen.
+fn every_parent_is_used(
+    parents: &[PathBuf],
+    evidence: &[Box<dyn EvidenceSource>],
+) -> Result<(), ScanError> {
+    let images = || evidence.iter().filter_map(|source| source.image());
+    let used = |path: &PathBuf| images().any(|image| image.facts().parents.contains(path));
+    match parents.iter().find(|path| !used(path)) {
+        Some(path) => Err(ScanError::UnusedParent(record::shown(path))),
+        None => Ok(()),
+    }
+}
+
+fn open_one(
+    path: &Path,
+    bad_map: Option<&Path>,
+    access: &Access,
+) -> Result<Box<dyn EvidenceSource>, ScanError> {
+    let Access { accept_alteration, read_links, ref filesystem, ref kernel, ref cancel, .. } =
+        *access;
     let (kernel, cancel) = (kernel.clone(), Arc::clone(cancel));
     let options = Options { accept_alteration, read_links, kernel: kernel.clone(), cancel };
     match Folder::check(path, options) {
@@ -45,6 +71,7 @@ pub fn open(
                 accept_alteration,
                 kernel,
                 bad_map: bad_map.map(Path::to_owned),
+                parents: access.parents.clone(),
                 filesystem: filesystem.clone(),
             };
             Ok(Box::new(Image::open(path, &options)?))
@@ -64,12 +91,13 @@ pub(super) fn open_all(
         accept_alteration: plan.accept_alteration.is_some(),
         read_links: plan.read_links,
         filesystem: plan.filesystem.clone(),
+        parents: plan.parents.clone(),
         kernel: plan.kernel.clone(),
         cancel: Arc::clone(cancel),
     };
     let mut evidence: Vec<Box<dyn EvidenceSource>> = Vec::new();
     for (n, source) in plan.sources.iter().enumerate() {
-        let opened = open(&source.path, source.bad_map.as_deref(), &access)?;
+        let opened = open_one(&source.path, source.bad_map.as_deref(), &access)?;
         if opened.image().is_none() && output_inside(&source.path, &plan.out)? {
             let (out, evidence) = (record::shown(&plan.out), record::shown(&source.path));
             return Err(ScanError::OutputInside { out, evidence });
@@ -79,6 +107,7 @@ pub(super) fn open_all(
         }
         evidence.push(opened);
     }
+    every_parent_is_used(&plan.parents, &evidence)?;
     Ok(evidence)
 }
 

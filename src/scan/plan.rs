@@ -74,6 +74,8 @@ pub struct ScanPlan {
     pub verify_image: Option<VerifyImage>,
     /// How file systems are read.
     pub filesystem: filesystem::Options,
+    /// Files that may be parents of differencing images; each must be one.
+    pub parents: Vec<PathBuf>,
     /// Secret key that signs the manifest.
     pub sign: Option<PathBuf>,
     /// The arguments as typed, for the record.

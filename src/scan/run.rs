@@ -79,6 +79,11 @@ pub enum ScanError {
         /// The source named after it.
         second: String,
     },
+    /// A file was named as a parent, and no image has it as its parent.
+    #[error(
+        "--parent {0}: no image of the evidence has it as its parent; leave it out, or name the right file"
+    )]
+    UnusedParent(String),
     /// The report folder cannot be taken for a new run.
     #[error(transparent)]
     Folder(OutputError),

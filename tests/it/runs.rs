@@ -43,6 +43,7 @@ pub(crate) fn plan(evidence: &Path, out: &Path) -> ScanPlan {
         read_links: true,
         verify_image: None,
         filesystem: assay::evidence::filesystem::Options::default(),
+        parents: Vec::new(),
         sign: None,
         arguments: Vec::new(),
         tool: Tool::default(),

@@ -72,6 +72,27 @@ pub enum ContainerError {
         /// The path that was looked for, escaped.
         missing: String,
     },
+    /// An image keeps only what changed since another one, which is not at hand.
+    #[error(
+        "{path} keeps only what changed since its parent {wanted}, which was not found; put it \
+         beside the image, or name it with --parent FILE"
+    )]
+    MissingParent {
+        /// The path, escaped.
+        path: String,
+        /// The parent by the name and identifier that the image states, escaped.
+        wanted: String,
+    },
+    /// A chain of parents that leads back into itself.
+    #[error(
+        "{path} has {parent} as its parent, which is an image of the same chain; find the right parent"
+    )]
+    ParentLoop {
+        /// The path, escaped.
+        path: String,
+        /// The path of what was found as its parent, escaped.
+        parent: String,
+    },
     /// A later part of a segmented image was named.
     #[error("{path} is not the first segment; name {first}")]
     NotTheFirst {

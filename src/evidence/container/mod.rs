@@ -3,7 +3,8 @@
 //! [`Container::open`] looks at the content, never at the extension alone, opens every segment
 //! through `sys` without changing it, and checks the structure. What it gives is immutable and read
 //! by any number of threads. Nothing is followed out of what was named but the further segments,
-//! by their exact names in the same folder.
+//! by their exact names in the same folder, and the parents of an image that keeps differences:
+//! files that the operator named, or of the stated name in the same folder.
 //!
 //! The input is untrusted: every number read from it is checked before it is used. Bytes that the
 //! image's own check sums do not vouch for are not given: reading them is an error that says which
@@ -15,6 +16,7 @@ mod error;
 mod ewf;
 mod holes;
 mod opener;
+mod parent;
 mod raw;
 mod sniff;
 mod split;
@@ -58,6 +60,8 @@ pub struct OpenOptions {
     pub accept_alteration: bool,
     /// A list of sectors that the maker of the image could not read.
     pub bad_map: Option<PathBuf>,
+    /// Files that the operator named as parents of differencing images.
+    pub parents: Vec<PathBuf>,
     /// The way to the kernel; tests put a seam in.
     pub kernel: Kernel,
 }
@@ -96,6 +100,8 @@ pub struct Facts {
     pub stored: Digests,
     /// Every file of it, in order.
     pub segments: Vec<Segment>,
+    /// The parents that were taken, from the image's own to the last; among the segments too.
+    pub parents: Vec<PathBuf>,
     /// What the acquisition could not read, by the image's own list.
     pub acquisition_errors: Ranges,
     /// What could not be read, by the supplied list.
@@ -138,6 +144,7 @@ impl Container {
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, ContainerError> {
         let opener = Opener::new(options);
         let first = opener.open(path)?;
+        opener.add_to_chain(&first);
         let (access, device) = (first.access, first.device.clone());
         let parts = match told(&first)? {
             Sniffed::Refused(format, advice) => {
@@ -170,6 +177,7 @@ impl Container {
             sector_size,
             stored: parts.digests,
             segments: parts.files.iter().map(|file| segment(file)).collect(),
+            parents: opener.parents(),
             acquisition_errors: parts.acquisition_errors,
             bad_sectors,
             device,

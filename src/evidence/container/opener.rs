@@ -6,6 +6,7 @@
 //!
 //! Source: open(2), mount(2); the decision for files is that of folders.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,11 +14,20 @@ use super::raw::ImageFile;
 use super::{ContainerError, OpenOptions, shown};
 use crate::bytes::ReadAt as _;
 use crate::evidence::folder::{Access, access};
-use crate::sys::{self, Atime, Device, Errno, FileKind, Kernel, OpenedAs};
+use crate::sys::{self, Atime, Device, Errno, FileKind, Kernel, OpenedAs, Stat};
 
-/// What opened one image, all its segments in the same way.
+/// What opened one image, all its segments and parents in the same way.
 pub(super) struct Opener<'a> {
     options: &'a OpenOptions,
+    /// The image that was named, then its parents.
+    chain: RefCell<Vec<Link>>,
+}
+
+/// An image of a chain: where it is, and what tells it from others whatever its path.
+struct Link {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
 }
 
 /// A file or device that was opened.
@@ -30,7 +40,45 @@ pub(super) struct Opened {
 
 impl<'a> Opener<'a> {
     pub(super) const fn new(options: &'a OpenOptions) -> Self {
-        Self { options }
+        Self { options, chain: RefCell::new(Vec::new()) }
+    }
+
+    /// The files that the operator named as parents.
+    pub(super) fn named_parents(&self) -> &[PathBuf] {
+        &self.options.parents
+    }
+
+    /// Notes an image as the next one of the chain.
+    pub(super) fn add_to_chain(&self, opened: &Opened) {
+        let Stat { device, inode, .. } = *opened.file.stat();
+        let path = opened.file.path().to_owned();
+        self.chain.borrow_mut().push(Link { path, device, inode });
+    }
+
+    /// True where this file is the image that was named, or one of its parents so far.
+    pub(super) fn is_in_chain(&self, opened: &Opened) -> bool {
+        let Stat { device, inode, .. } = *opened.file.stat();
+        let is = |link: &Link| (link.device, link.inode) == (device, inode);
+        self.chain.borrow().iter().any(is)
+    }
+
+    /// Images of the chain so far.
+    pub(super) fn chain_len(&self) -> usize {
+        self.chain.borrow().len()
+    }
+
+    /// The paths of the parents so far, from the image's own to the last.
+    pub(super) fn parents(&self) -> Vec<PathBuf> {
+        self.chain.borrow().iter().skip(1).map(|link| link.path.clone()).collect()
+    }
+
+    /// True where a regular file stands under this path; nothing is opened.
+    pub(super) fn is_file(&self, path: &Path) -> Result<bool, ContainerError> {
+        match self.kernel().stat_path(path) {
+            Ok(stat) => Ok(stat.kind == FileKind::File),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => Ok(false),
+            Err(error) => Err(failed(path, error)),
+        }
     }
 
     const fn kernel(&self) -> &Kernel {

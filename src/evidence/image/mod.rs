@@ -32,6 +32,8 @@ pub struct ImageOptions {
     pub accept_alteration: bool,
     /// A list of sectors that the maker of the image could not read.
     pub bad_map: Option<PathBuf>,
+    /// Files that the operator named as parents of differencing images.
+    pub parents: Vec<PathBuf>,
     /// How file systems are read.
     pub filesystem: filesystem::Options,
     /// The way to the kernel; tests put a seam in.
@@ -75,6 +77,7 @@ impl Image {
             &OpenOptions {
                 accept_alteration: options.accept_alteration,
                 bad_map: options.bad_map.clone(),
+                parents: options.parents.clone(),
                 kernel: options.kernel.clone(),
             },
         )?;
@@ -209,6 +212,11 @@ impl EvidenceSource for Image {
                 |(name, value): (&String, &String)| (format!("{prefix}{name}"), value.clone());
             from.iter().map(name).collect::<Vec<_>>()
         };
+        let parents = facts.parents.iter().enumerate().map(|(n, path)| {
+            let path = escape::cell(path.as_os_str().as_encoded_bytes());
+            (format!("parent_{}", n.saturating_add(1)), path)
+        });
+        all.extend(parents);
         all.extend(texts("container_", &facts.details));
         all.extend(texts("header_", &facts.header));
         if let Some(device) = &facts.device {
