@@ -15,6 +15,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::unwrap_used))]
 
 pub mod container;
+mod crc32c;
 pub mod filesystem;
 pub mod folder;
 pub mod image;

@@ -15,11 +15,14 @@ mod digest;
 mod error;
 mod ewf;
 mod holes;
+mod layer;
 mod opener;
 mod parent;
 mod raw;
 mod sniff;
 mod split;
+mod vhd;
+mod vhdx;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -50,6 +53,10 @@ words! {
         SplitRaw = "split raw",
         /// Expert Witness Format, version 1: E01, S01.
         Ewf = "ewf",
+        /// Virtual Hard Disk of Microsoft: fixed, dynamic or differencing.
+        Vhd = "vhd",
+        /// Virtual Hard Disk, second format.
+        Vhdx = "vhdx",
     }
 }
 
@@ -151,6 +158,8 @@ impl Container {
                 return Err(ContainerError::Unsupported { path: shown(path), format, advice });
             }
             Sniffed::Ewf => ewf::open(&opener, first)?,
+            Sniffed::Vhd => vhd::open(&opener, first)?,
+            Sniffed::Vhdx => vhdx::open(&opener, first)?,
             Sniffed::Raw if device.is_some() => raw(first),
             Sniffed::Raw => match split::segments(&opener, path)? {
                 more if more.is_empty() => raw(first),

@@ -17,6 +17,10 @@ pub(super) const WINDOW: usize = 64 * 1024;
 pub(super) enum Sniffed {
     /// EWF version 1: E01 or S01. Whether its signature is whole is seen when it is read.
     Ewf,
+    /// VHD. Whether its check sums hold is seen when it is read.
+    Vhd,
+    /// VHDX.
+    Vhdx,
     /// Recognised and refused: what it is, what to do.
     Refused(&'static str, &'static str),
     /// Anything else.
@@ -42,8 +46,8 @@ const STARTS: [(&[u8], Sniffed); 17] = [
     (b"encrcdsa", Sniffed::Refused("an encrypted Apple disk image (DMG)", DECRYPT)),
     (b"cdsaencr", Sniffed::Refused("an encrypted Apple disk image (DMG)", DECRYPT)),
     (b"sprs", Sniffed::Refused("an Apple sparse disk image", APPLE)),
-    (b"conectix", Sniffed::Refused("a dynamic or differencing VHD", QEMU)),
-    (b"vhdxfile", Sniffed::Refused("a VHDX", QEMU)),
+    (b"conectix", Sniffed::Vhd),
+    (b"vhdxfile", Sniffed::Vhdx),
     (b"KDMV", Sniffed::Refused("a sparse VMDK", QEMU)),
     (b"COWD", Sniffed::Refused("a VMDK of ESX", QEMU)),
     (b"# Disk DescriptorFile", Sniffed::Refused("the descriptor of a VMDK", QEMU)),
@@ -67,8 +71,8 @@ pub(super) fn sniff(head: &[u8], tail: &[u8]) -> Sniffed {
     }
     let last = tail.len().saturating_sub(512);
     let last = tail.get(last..).unwrap_or_default();
-    if last.starts_with(b"conectix") && vhd_footer_holds(last) {
-        return Sniffed::Refused("a fixed VHD", QEMU);
+    if super::vhd::ends_in_footer(tail) {
+        return Sniffed::Vhd;
     }
     let koly = Block::new(last, 0);
     if last.starts_with(b"koly") && (koly.u32_be(4), koly.u32_be(8)) == (Ok(4), Ok(512)) {
@@ -95,14 +99,6 @@ fn zip(head: &[u8], tail: &[u8]) -> Sniffed {
     Sniffed::Raw
 }
 
-/// The footer's check sum: the complement of the sum of its bytes without the sum's own four.
-fn vhd_footer_holds(footer: &[u8]) -> bool {
-    let Ok(stored) = Block::new(footer, 0).u32_be(64) else { return false };
-    let sum = footer.iter().fold(0_u32, |sum, byte| sum.wrapping_add(u32::from(*byte)));
-    let own = stored.to_be_bytes().iter().fold(0_u32, |sum, b| sum.wrapping_add(u32::from(*b)));
-    !sum.wrapping_sub(own) == stored
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +110,7 @@ mod tests {
         assert_eq!(sniff(b"", &tail), Sniffed::Raw);
         let sum = !tail.iter().map(|byte| u32::from(*byte)).sum::<u32>();
         tail[64..68].copy_from_slice(&sum.to_be_bytes());
-        assert!(matches!(sniff(b"", &tail), Sniffed::Refused("a fixed VHD", _)));
+        assert_eq!(sniff(b"", &tail), Sniffed::Vhd);
     }
 
     #[test]
