@@ -1,4 +1,4 @@
-//! Containers of disk images: raw, split raw and EWF, whole and damaged.
+//! Containers of disk images: raw, split raw, EWF, VHD and VHDX, whole and damaged.
 
 #[path = "container/ewf.rs"]
 mod ewf;
@@ -6,6 +6,10 @@ mod ewf;
 mod ewf_damage;
 #[path = "container/raw.rs"]
 mod raw;
+#[path = "container/vhd.rs"]
+mod vhd;
+#[path = "container/vhd_damage.rs"]
+mod vhd_damage;
 
 use std::path::{Path, PathBuf};
 

@@ -450,10 +450,10 @@ fn an_image_named_twice_or_of_an_unread_kind_is_refused() {
     twice.sources.push(twice.sources[0].clone());
     let error = run(&twice).unwrap_err();
     assert!(matches!(error, ScanError::SameEvidence { .. }) && error.is_usage(), "{error}");
-    let vhdx = tree.beside("a.vhdx");
-    fs::write(&vhdx, [&b"vhdxfile"[..], &[0; 100_000]].concat()).unwrap();
-    let error = run(&plan(&vhdx, &tree.beside("out"))).unwrap_err();
-    assert!(error.is_usage() && error.to_string().contains("VHDX"), "{error}");
+    let logical = tree.beside("a.ad1");
+    fs::write(&logical, [&b"ADSEGMENTEDFILE\0"[..], &[0; 100_000]].concat()).unwrap();
+    let error = run(&plan(&logical, &tree.beside("out"))).unwrap_err();
+    assert!(error.is_usage() && error.to_string().contains("AD1"), "{error}");
     assert!(!tree.beside("out").exists());
 }
 
