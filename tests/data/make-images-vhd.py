@@ -230,10 +230,11 @@ class Vhdx:
         return self.name, bytes(self.medium)
 
 
-def vhdx_with_log():
-    """Three entries that wrap around the ring's end: an older sequence is before them, a torn entry
-    behind. The log, not the file, has the table of blocks, and changes of blocks."""
-    image = Vhdx("log.vhdx", 5 * MIB + 1536)
+def vhdx_with_log(name, start):
+    """Three entries from `start` of the ring on, around its end if need be; an older sequence
+    elsewhere, a torn entry behind. The log, not the file, has the table of blocks, and changes of
+    blocks."""
+    image = Vhdx(name, 5 * MIB + 1536)
     image.log = guid("log")
     image.put(0, 1)
     image.put(3, 1)
@@ -242,10 +243,10 @@ def vhdx_with_log():
     length = len(image.file)
     old = b"".join(sector(9, n) for n in range(8))
     new = b"".join(sector(5, n) for n in range(8))
-    first = log_entry(image.log, 41, MIB - 8192, [(3 * MIB, table)], length)
+    first = log_entry(image.log, 41, start, [(3 * MIB, table)], length)
     # The later change of one place wins: zeros, then 4096 bytes in the midst of them.
-    second = log_entry(image.log, 42, MIB - 8192, [(4 * MIB + 8192, 65536), (5 * MIB, old)], length)
-    third = log_entry(image.log, 43, MIB - 8192, [(4 * MIB + 16384, new), (5 * MIB, new)], length)
+    second = log_entry(image.log, 42, start, [(4 * MIB + 8192, 65536), (5 * MIB, old)], length)
+    third = log_entry(image.log, 43, start, [(4 * MIB + 16384, new), (5 * MIB, new)], length)
     ring = bytearray(MIB)
 
     def put(place, entry):
@@ -253,12 +254,12 @@ def vhdx_with_log():
             ring[(place + n) % MIB] = byte
 
     assert len(first) == 8192 and len(second) == 8192 and len(third) == 12288
-    put(MIB - 8192, first)
-    put(0, second)
-    put(8192, third)
+    put(start, first)
+    put(start + 8192, second)
+    put(start + 16384, third)
     torn = bytearray(log_entry(image.log, 44, 0, [(3 * MIB, bytes(4096))], length))
     torn[5000] ^= 1
-    put(8192 + 12288, torn)
+    put(start + 16384 + 12288, torn)
     put(524288, log_entry(image.log, 12, 524288, [(3 * MIB, bytes(4096))], length))
     image.file[MIB:2 * MIB] = ring
     image.medium[8192:8192 + 65536] = bytes(65536)
@@ -277,7 +278,8 @@ def vhdxs():
     image.put(5, 1)
     image.bat[1], image.bat[2] = 2, 3
     image.write()
-    vhdx_with_log()
+    vhdx_with_log("log.vhdx", 65536)
+    vhdx_with_log("log-around.vhdx", MIB - 8192)
     for size in (512, 4096):
         base = Vhdx(f"base-{size}.vhdx", 4 * MIB + 8192, size)
         base.put(0, 1)

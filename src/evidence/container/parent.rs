@@ -76,7 +76,7 @@ fn wanted(stated: Option<&str>, other: bool) -> String {
     let name = match stated {
         Some(name) => {
             let name: String = name.chars().take(MOST_SHOWN).collect();
-            format!("{:?}", escape::cell(name.as_bytes()))
+            format!("\"{}\"", escape::cell(name.as_bytes()))
         }
         None => "which it does not name".to_owned(),
     };
@@ -92,6 +92,7 @@ fn beside(image: &Path, stated: &str) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make their own files")]
 mod tests {
     use super::*;
     use crate::evidence::container::OpenOptions;

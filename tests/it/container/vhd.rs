@@ -56,6 +56,7 @@ fn golden_images_give_what_was_put_into_them() {
         ("dynamic.vhd", Format::Vhd, "dynamic", "4096"),
         ("dynamic.vhdx", Format::Vhdx, "dynamic", "1048576"),
         ("log.vhdx", Format::Vhdx, "dynamic", "1048576"),
+        ("log-around.vhdx", Format::Vhdx, "dynamic", "1048576"),
     ] {
         let path = unpack(folder.path(), &[name]);
         let whole = medium(&path);
@@ -66,7 +67,7 @@ fn golden_images_give_what_was_put_into_them() {
         assert_eq!(detail(&container, "type"), kind, "{name}");
         assert_eq!(detail(&container, "block_size"), block_size, "{name}");
         assert!(detail(&container, "creator").ends_with("test"), "{name}");
-        let replayed = if name == "log.vhdx" { "3" } else { "" };
+        let replayed = if name.starts_with("log") { "3" } else { "" };
         assert_eq!(detail(&container, "log_entries_replayed_in_memory"), replayed, "{name}");
     }
 }
@@ -196,6 +197,8 @@ fn images_that_qemu_img_writes_are_read_as_qemu_img_reads_them() {
     }
 }
 
+/// QEMU does not hold a sequence of entries against its tail, and so misreads one that goes around
+/// the end of the log; the medium of `log-around.vhdx` is the same as this one's.
 #[test]
 fn what_qemu_img_makes_of_a_log_is_what_is_read() {
     let folder = tempfile::tempdir().unwrap();

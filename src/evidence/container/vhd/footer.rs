@@ -79,12 +79,6 @@ impl Footer {
         })
     }
 
-    /// The same with another size of the medium.
-    pub(super) fn of_size(mut self, size: u64) -> Self {
-        self.size = size;
-        self
-    }
-
     fn created(&self) -> String {
         let seconds = i64::from(self.created).saturating_add(YEAR_2000);
         Timestamp { seconds, nanos: 0, digits: 0, utc: true }.to_string()

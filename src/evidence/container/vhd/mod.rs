@@ -21,7 +21,7 @@ use super::layer::Layer;
 use super::opener::{Opened, Opener};
 use super::raw::ImageFile;
 use super::{ContainerError, Format, Parts, parent};
-use crate::bytes::{ReadAt, Section};
+use crate::bytes::{ReadAt, Section, Unreadable};
 use crate::problem::{Code, Problem, Stage};
 
 use blocks::{Fixed, MOST_ENTRIES, Table};
@@ -95,22 +95,8 @@ fn chain(opener: &Opener<'_>, file: Arc<ImageFile>) -> Result<Image, ContainerEr
         Kind::Other(kind) => return Err(damaged(data_end, format!("it is a disk of type {kind}"))),
         kind => kind == Kind::Differencing,
     };
-    let header =
-        Header::read(&whole, footer.header_at).map_err(|why| damaged(footer.header_at, why))?;
-    if len.div_ceil(u64::from(header.block_size)) > u64::from(MOST_ENTRIES) {
-        let most = u64::from(MOST_ENTRIES);
-        return Err(ContainerError::TooLarge {
-            path: super::shown(&path),
-            what: "table of blocks",
-            most,
-        });
-    }
-    let header_end = footer.header_at.saturating_add(size(header::SIZE));
     let copy = has_copy.then(|| 0..size(footer::SIZE));
-    let reserved: Vec<Range<u64>> =
-        copy.into_iter().chain([footer.header_at..header_end]).collect();
-    let table = Table::read(&data, &header, len, reserved, is_differencing)
-        .map_err(|why| damaged(header.table_at, why))?;
+    let (header, table) = table(&file, &data, &footer, copy)?;
     if !table.doubtful().is_empty() {
         let count = table.doubtful().len();
         let why = format!("{count} blocks lie on one another or on structures; they are not read");
@@ -133,6 +119,29 @@ fn chain(opener: &Opener<'_>, file: Arc<ImageFile>) -> Result<Image, ContainerEr
     image.header = Some(header);
     image.media = Arc::new(Layer { file: data, blocks: table, parent, len });
     Ok(image)
+}
+
+/// Reads the header and the table of blocks; `copy` is where the footer's copy is.
+fn table(
+    file: &ImageFile,
+    data: &Arc<dyn ReadAt>,
+    footer: &Footer,
+    copy: Option<Range<u64>>,
+) -> Result<(Header, Table), ContainerError> {
+    let damaged = |at, why: String| ContainerError::damaged(file.path(), at, why);
+    let at = footer.header_at;
+    let header = Header::read(file, at).map_err(|why| damaged(at, why))?;
+    let most = u64::from(MOST_ENTRIES);
+    if footer.size.div_ceil(u64::from(header.block_size)) > most {
+        let (path, what) = (super::shown(file.path()), "table of blocks");
+        return Err(ContainerError::TooLarge { path, what, most });
+    }
+    let own = at..at.saturating_add(size(header::SIZE));
+    let reserved = copy.into_iter().chain([own]).collect();
+    let differencing = footer.kind == Kind::Differencing;
+    let table = Table::read(data, &header, footer.size, reserved, differencing)
+        .map_err(|why| damaged(header.table_at, why))?;
+    Ok((header, table))
 }
 
 /// Finds the parent by each of the names that are stated, and opens it.
@@ -161,66 +170,60 @@ fn parent_of(opener: &Opener<'_>, path: &Path, header: &Header) -> Result<Image,
 
 /// Reads the footer and its copy and says which is believed.
 fn ends(file: &ImageFile) -> Result<Ends, ContainerError> {
-    let read = |at: u64, len: usize| {
-        let mut bytes = vec![0; len];
+    let read = |at: u64| {
+        let mut bytes = vec![0; footer::SIZE];
         match file.fill_at(at, &mut bytes) {
             Ok(n) => {
                 bytes.truncate(n);
                 Ok(bytes)
             }
-            Err(error) if crate::bytes::Unreadable::of(&error).is_some() => Ok(Vec::new()),
+            Err(error) if Unreadable::of(&error).is_some() => Ok(Vec::new()),
             Err(error) => Err(ContainerError::read(file.path(), &error)),
         }
     };
-    let from = file.len().saturating_sub(size(footer::SIZE));
-    let mut data_end = from;
-    let mut last = read(from, footer::SIZE)?;
+    let mut data_end = file.len().saturating_sub(size(footer::SIZE));
+    let (mut last, start) = (read(data_end)?, read(0)?);
     if last.get(1..).is_some_and(footer::is_sound) && !footer::is_sound(&last) {
         last.remove(0);
         data_end = data_end.saturating_add(1);
     }
-    let start = read(0, footer::SIZE)?;
-    let (at_end, copy) = (Footer::parse(&last), Footer::parse(&start));
-    let (end_holds, copy_holds) = (footer::is_sound(&last), footer::is_sound(&start));
-    let mut problems = Vec::new();
-    let (footer, has_copy) = match (at_end, copy) {
-        // What a fixed disk begins with is the medium's.
-        (Some(footer), _) if end_holds && footer.kind == Kind::Fixed => (footer, false),
-        (Some(footer), copy) if end_holds => {
-            match copy {
-                Some(copy) if copy_holds && copy == footer => {}
-                Some(_) if copy_holds => problems.push("the copy of the footer says otherwise"),
-                _ => problems.push("the copy of the footer at the start is damaged"),
-            }
-            (footer, true)
-        }
-        (_, Some(copy)) if copy_holds => {
-            problems.push("the footer at the end is damaged or missing; its copy is used");
-            if at_end_is_missing(&last) {
-                data_end = file.len();
-            }
-            (copy, true)
-        }
-        (Some(footer), None) if footer.kind == Kind::Fixed => {
-            problems.push("the check sum of the footer does not hold");
-            // Its size is not certain, that of the file is.
-            (footer.of_size(data_end), false)
-        }
-        _ => {
-            let why = "neither the footer nor its copy has a check sum that holds";
-            return Err(ContainerError::damaged(file.path(), data_end, why));
-        }
+    let Some((mut footer, has_copy, told)) = believed(&last, &start) else {
+        let why = "neither the footer nor its copy has a check sum that holds";
+        return Err(ContainerError::damaged(file.path(), data_end, why));
     };
+    let mut problems: Vec<String> = told.map(str::to_owned).into_iter().collect();
     if footer.version != footer::VERSION {
-        problems.push("the footer states another version than 1.0");
+        problems.push("the footer states another version than 1.0".to_owned());
     }
-    let problems = problems.into_iter().map(str::to_owned).collect();
+    if footer.kind == Kind::Fixed && !footer::is_sound(&last) {
+        // Its size is not certain, that of the file is.
+        footer.size = data_end;
+    } else if Footer::parse(&last).is_none() {
+        // What stands at the end is no footer at all, as of a file that was cut short.
+        data_end = file.len();
+    }
     Ok(Ends { footer, data_end, has_copy, problems })
 }
 
-/// True where what stands at the end is no footer at all, as of a file that was cut short.
-fn at_end_is_missing(last: &[u8]) -> bool {
-    Footer::parse(last).is_none()
+/// The footer of two that is believed, whether it has a copy, and what is wrong.
+fn believed(last: &[u8], start: &[u8]) -> Option<(Footer, bool, Option<&'static str>)> {
+    let copy = Footer::parse(start).filter(|_| footer::is_sound(start));
+    let Some(footer) = Footer::parse(last).filter(|_| footer::is_sound(last)) else {
+        let told = "the footer at the end is damaged or missing; its copy is used";
+        if let Some(copy) = copy {
+            return Some((copy, true, Some(told)));
+        }
+        let fixed = Footer::parse(last).filter(|footer| footer.kind == Kind::Fixed)?;
+        return Some((fixed, false, Some("the check sum of the footer does not hold")));
+    };
+    let told = match copy {
+        // What a fixed disk begins with is the medium's.
+        _ if footer.kind == Kind::Fixed => return Some((footer, false, None)),
+        Some(copy) if copy == footer => None,
+        Some(_) => Some("the copy of the footer says otherwise"),
+        None => Some("the copy of the footer at the start is damaged"),
+    };
+    Some((footer, true, told))
 }
 
 fn damage(file: &ImageFile, why: &str) -> Problem {
