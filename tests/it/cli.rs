@@ -287,3 +287,42 @@ fn the_demonstration_finds_changed_copies_of_known_pictures_and_no_others() {
     assert_eq!(code(&verified), 0, "{verified:?}");
     assert!(errors(&verified).contains("5 distances"), "{}", errors(&verified));
 }
+
+/// A differencing image and its parent elsewhere, from the golden images.
+#[test]
+fn a_parent_is_named_with_an_option_and_must_be_one() {
+    let tree = Tree::new();
+    let unpack = |name: &str, to: &str| {
+        let path = format!("{}/tests/data/images/{name}.gz", env!("CARGO_MANIFEST_DIR"));
+        let mut bytes = Vec::new();
+        let packed = fs::read(path).unwrap();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut bytes)
+            .unwrap();
+        let path = tree.beside(to);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let (child, parent) = (unpack("child.vhd", "child.vhd"), unpack("base.vhd", "elsewhere.vhd"));
+    let list = |arguments: &[&std::path::Path]| {
+        let mut command = assay();
+        command.arg("list").arg(&child);
+        for path in arguments {
+            command.arg("--parent").arg(path);
+        }
+        command.output().unwrap()
+    };
+    let output = list(&[]);
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("base.vhd"), "{output:?}");
+    assert_eq!(code(&list(&[&parent])), 3); // a medium in which nothing is recognised
+    let output = list(&[&parent, &child]);
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("no image of the evidence has it"), "{output:?}");
+
+    let out = tree.beside("out");
+    let mut command = assay();
+    command.arg("scan").arg(&child).arg("--parent").arg(&parent).arg("--out").arg(&out);
+    assert_eq!(code(&command.output().unwrap()), 3);
+    let run = fs::read_to_string(out.join("run.json")).unwrap();
+    assert!(run.contains("parent_1") && run.contains("elsewhere.vhd"), "{run}");
+}
