@@ -17,6 +17,12 @@ pub(super) const SECURITY_DESCRIPTOR: u32 = 0x50;
 pub(super) const VOLUME_NAME: u32 = 0x60;
 /// Content, with or without a name.
 pub(super) const DATA: u32 = 0x80;
+/// The root of an index; of a folder, the one of its names.
+pub(super) const INDEX_ROOT: u32 = 0x90;
+/// The blocks of an index that its root has no room for.
+pub(super) const INDEX_ALLOCATION: u32 = 0xA0;
+/// Which of these blocks are in use.
+pub(super) const INDEX_BITMAP: u32 = 0xB0;
 /// That the object stands for something else.
 pub(super) const REPARSE_POINT: u32 = 0xC0;
 /// Streams of the system, such as the keys of encryption.

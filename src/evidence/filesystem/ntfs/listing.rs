@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::balance::Balance;
 use super::gather::Gather;
+use super::indexes::{self, Indexes};
 use super::judge::Judge;
 use super::object::{Object, Small};
 use super::problems::Problems;
 use super::record::{Record, State};
 use super::reparse::{self, Meaning};
-use super::row::{Named, Subject};
+use super::row::{self, Named, Subject};
 use super::secure::{self, Owners};
 use super::stamp::FileName;
 use super::survey::Survey;
@@ -36,10 +37,11 @@ pub(super) fn list(
     let mut problems = Problems::default();
     ntfs.problems.iter().cloned().for_each(|problem| problems.push(problem));
     let Ntfs { volume, geometry, mft, .. } = ntfs;
-    let survey = Survey::of(mft, geometry, cancel, &mut problems);
+    let mut survey = Survey::of(mft, geometry, cancel, &mut problems);
     if survey.stopped {
         return Listing { stopped: true, ..Listing::default() };
     }
+    let indexes = indexes::read(ntfs, &mut survey, cancel, &mut problems);
     let mut gather = Gather::new(volume, geometry, mft, &survey);
     let clusters = gather.by_number(system::BITMAP);
     let clusters = clusters.as_ref().and_then(|object| object.streams.get(&b""[..]));
@@ -55,6 +57,8 @@ pub(super) fn list(
         balance: Balance::new(geometry),
         root,
         twins: HashMap::new(),
+        indexes,
+        remnants: 0,
         shadow_copies: false,
         listing: Listing::default(),
     };
@@ -62,9 +66,12 @@ pub(super) fn list(
         if number & 1023 == 0 && cancel.load(Ordering::Relaxed) {
             return ControlFlow::Break(());
         }
-        lister.record(number, state, bytes, emit)
+        lister.record(number, state, bytes, emit)?;
+        lister.remnants(number, emit)
     });
-    let Lister { mut balance, shadow_copies, mut listing, tree, .. } = lister;
+    let finished = finished && lister.remnants(u64::MAX, emit).is_continue();
+    let Lister { mut balance, shadow_copies, mut listing, tree, indexes, .. } = lister;
+    indexes.told(&survey, &mut problems);
     balance.unreadable(survey.unread);
     let (bytes, disagree) = balance.finish(&in_use, &**volume);
     disagree.into_iter().for_each(|problem| problems.push(problem));
@@ -103,6 +110,9 @@ struct Lister<'a> {
     root: &'a ObjectPath,
     /// How often a name was met in its folder, of names that stand there more than once.
     twins: HashMap<(u64, Vec<u8>), u64>,
+    indexes: Indexes,
+    /// How many names that stand alone were given.
+    remnants: usize,
     shadow_copies: bool,
     listing: Listing,
 }
@@ -124,12 +134,51 @@ impl Lister<'_> {
         }
         let object = self.gather.object(number, &record);
         if object.in_use {
+            if state == State::Whole {
+                self.indexes.check(&object, self.survey);
+            }
             self.existing(&object, state, emit)
         } else if system::is_reserved(number) || number == system::ROOT {
             ControlFlow::Continue(())
         } else {
-            let named = self.deleted_names(&object);
+            let left = self.indexes.remnants.name_of(number).filter(|_| object.names.is_empty());
+            let left = left.cloned();
+            let named = match &left {
+                Some(name) => vec![self.given(&object, name)],
+                None => self.deleted_names(&object),
+            };
             self.rows(&object, &named, state, emit)
+        }
+    }
+
+    /// Gives the names that stand alone, up to those of a record.
+    fn remnants(
+        &mut self,
+        record: u64,
+        emit: &mut dyn FnMut(Node) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        while let Some(left) = self.indexes.remnants.alone(self.remnants, record) {
+            self.remnants = self.remnants.saturating_add(1);
+            let folder = self.tree.folder(left.folder, true);
+            let folder = folder.filter(|folder| folder.standing != Standing::System);
+            if let Some(folder) = folder {
+                emit(row::remnant(&folder.path, left))?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// A deleted object by a name that an index left.
+    fn given<'o>(&mut self, object: &Object, name: &'o FileName) -> Named<'o> {
+        let folder = self.tree.folder(name.parent, true);
+        let folder = folder.filter(|folder| folder.standing != Standing::System);
+        let folder = folder.map_or_else(|| self.tree.orphans().clone(), |folder| folder.path);
+        Named {
+            path: folder.below(&name.name),
+            marks: vec![system::fs_ref(object.reference)],
+            alloc: AllocStatus::Deleted,
+            name: Some(name),
+            remnant: true,
         }
     }
 
@@ -156,6 +205,7 @@ impl Lister<'_> {
                 marks: Vec::new(),
                 alloc: AllocStatus::Allocated,
                 name: object.names.first(),
+                remnant: false,
             }]),
             _ => self.existing_names(object),
         };
@@ -196,7 +246,8 @@ impl Lister<'_> {
                 _ => vec![mark.clone()],
             };
             self.shadow_copies |= is_shadow_copy(&name.name);
-            named.push(Named { path: folder.below(&name.name), marks, alloc, name: Some(name) });
+            let path = folder.below(&name.name);
+            named.push(Named { path, marks, alloc, name: Some(name), remnant: false });
         }
         if named.is_empty() {
             named.push(self.nameless(object, AllocStatus::Orphan));
@@ -217,7 +268,7 @@ impl Lister<'_> {
             };
             let (path, marks, alloc) =
                 (folder.below(&name.name), marks.clone(), AllocStatus::Deleted);
-            named.push(Named { path, marks, alloc, name: Some(name) });
+            named.push(Named { path, marks, alloc, name: Some(name), remnant: false });
         }
         if named.is_empty() {
             named.push(self.nameless(object, AllocStatus::Deleted));
@@ -228,7 +279,8 @@ impl Lister<'_> {
 
     fn nameless(&self, object: &Object, alloc: AllocStatus) -> Named<'static> {
         let path = self.tree.orphans().given_below("nameless");
-        Named { path, marks: vec![system::fs_ref(object.reference)], alloc, name: None }
+        let marks = vec![system::fs_ref(object.reference)];
+        Named { path, marks, alloc, name: None, remnant: false }
     }
 
     /// What tells a name apart from the same one that was met in its folder before.
@@ -266,7 +318,7 @@ impl Lister<'_> {
         if folder && object.in_use {
             self.listing.directories = self.listing.directories.saturating_add(1);
         }
-        let blank = object.names.is_empty() && object.streams.values().all(|s| s.size == 0);
+        let blank = first.name.is_none() && object.streams.values().all(|s| s.size == 0);
         if !folder && !blank {
             for name in named {
                 emit(subject.file(name, named.len(), &mut self.judge))?;

@@ -9,7 +9,8 @@
 //! Read: resident, plain, sparse and LZNT1-compressed content, named streams, attribute lists,
 //! deleted records. Named and not read: encrypted content, and content that a reparse point says is
 //! kept elsewhere or otherwise (compressed by an overlay, deduplicated, in the cloud). The log is
-//! not replayed; the indexes of folders are not read.
+//! not replayed. The indexes of folders are a second witness: where they contradict the table that
+//! is a problem, and names in their unused space are given for what the table no longer names.
 //!
 //! Sources: Linux-NTFS project documentation; Microsoft MS-FSCC and MS-XCA; volumes that mkntfs,
 //! ntfs-3g and Windows made.
@@ -21,7 +22,11 @@ mod boot;
 mod clusters;
 mod content;
 mod gather;
+mod index;
+mod indexes;
 mod judge;
+mod known;
+mod links;
 mod list;
 mod listing;
 pub(in crate::evidence::filesystem) mod lznt1;
@@ -30,6 +35,7 @@ mod mft;
 mod object;
 mod problems;
 mod record;
+mod remnant;
 mod reparse;
 mod row;
 mod runlist;

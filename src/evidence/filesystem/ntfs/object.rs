@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::attribute::{
-    ATTRIBUTE_LIST, Attribute, Attributes, Body, DATA, FILE_NAME, Header, LOGGED_UTILITY_STREAM,
-    REPARSE_POINT, SECURITY_DESCRIPTOR, STANDARD_INFORMATION,
+    ATTRIBUTE_LIST, Attribute, Attributes, Body, DATA, FILE_NAME, Header, INDEX_ALLOCATION,
+    INDEX_BITMAP, INDEX_ROOT, LOGGED_UTILITY_STREAM, REPARSE_POINT, SECURITY_DESCRIPTOR,
+    STANDARD_INFORMATION,
 };
 use super::record::{Record, Reference};
 use super::runlist::{Run, decode};
@@ -29,9 +30,27 @@ pub(super) struct Object {
     pub(super) security: Option<Small>,
     /// Runs of everything that is not content.
     pub(super) structures: Vec<Run>,
+    /// Of a folder: the index of its names.
+    pub(super) index: FolderIndex,
     /// Something of it is not to be read, for this reason.
     pub(super) damage: Option<&'static str>,
 }
+
+/// The index of a folder's names, as it is stored.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FolderIndex {
+    /// Its root.
+    pub(super) root: Option<Vec<u8>>,
+    /// Bytes of its blocks.
+    pub(super) size: u64,
+    /// Where they are, in order after [`Object::finish`].
+    pub(super) runs: Vec<Run>,
+    /// Which of them are in use.
+    pub(super) bitmap: Option<Small>,
+}
+
+/// What the index of a folder's names is called, among other indexes.
+const NAMES: &[u8] = b"$I30";
 
 /// One content of an object.
 #[derive(Debug, Clone, Default)]
@@ -93,6 +112,7 @@ impl Object {
             has_keys: false,
             security: None,
             structures: Vec::new(),
+            index: FolderIndex::default(),
             damage: None,
         };
         object.gather(record);
@@ -130,7 +150,24 @@ impl Object {
             (SECURITY_DESCRIPTOR, _) => self.security = Some(Small::of(attribute)),
             (REPARSE_POINT, _) => self.reparse = Some(Small::of(attribute)),
             (LOGGED_UTILITY_STREAM, _) if attribute.name() == b"$EFS" => self.has_keys = true,
+            (INDEX_ROOT | INDEX_ALLOCATION | INDEX_BITMAP, _) if attribute.name() == NAMES => {
+                self.add_index(attribute);
+            }
             (ATTRIBUTE_LIST, _) | (_, _) => {}
+        }
+    }
+
+    fn add_index(&mut self, attribute: &Attribute<'_>) {
+        match (attribute.kind, attribute.body) {
+            (INDEX_ROOT, Body::Resident(bytes)) => self.index.root = Some(bytes.to_vec()),
+            (INDEX_BITMAP, _) => self.index.bitmap = Some(Small::of(attribute)),
+            (INDEX_ALLOCATION, Body::Clusters(header)) => {
+                if header.first == 0 {
+                    self.index.size = header.size;
+                }
+                self.index.runs.extend(decode(header.pairs, header.first, header.end).0);
+            }
+            _ => {}
         }
     }
 
@@ -167,6 +204,7 @@ impl Object {
             ))
         });
         self.names.dedup_by(|a, b| a.parent == b.parent && a.name == b.name);
+        self.index.runs.sort_by_key(|run| run.vcn);
         for stream in self.streams.values_mut() {
             stream.runs.sort_by_key(|run| run.vcn);
         }

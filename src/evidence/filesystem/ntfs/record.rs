@@ -52,8 +52,13 @@ pub(super) enum State {
 
 /// Puts back the bytes that the check replaced, and says what the record is.
 pub(super) fn restore(bytes: &mut [u8]) -> State {
+    restore_of(bytes, *b"FILE")
+}
+
+/// The same of any structure that is checked so, by its signature.
+pub(super) fn restore_of(bytes: &mut [u8], signature: [u8; 4]) -> State {
     match bytes.first_chunk::<4>() {
-        Some(b"FILE") => {}
+        Some(found) if *found == signature => {}
         Some(b"BAAD") => return State::Damaged("it is marked as damaged"),
         Some([0, 0, 0, 0]) | None => return State::Unused,
         Some(_) => return State::Damaged("it has no signature"),
@@ -91,6 +96,8 @@ pub(super) struct Record<'a> {
     flags: u16,
     /// The record that this one belongs to, where it only continues another.
     pub(super) base: Option<Reference>,
+    /// Where what it holds ends.
+    pub(super) used: usize,
     /// Its attributes, to the end that the header states.
     pub(super) attributes: Block<'a>,
 }
@@ -106,6 +113,7 @@ impl<'a> Record<'a> {
             sequence: block.u16_le(16)?,
             flags: block.u16_le(22)?,
             base,
+            used,
             attributes: block.slice(first, used.saturating_sub(first))?,
         })
     }

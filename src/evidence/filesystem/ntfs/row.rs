@@ -3,6 +3,7 @@
 use super::content::{self, not_read};
 use super::judge::Judge;
 use super::object::{DataStream, Object};
+use super::remnant::Remnant;
 use super::reparse::Meaning;
 use super::stamp::{ATTRIBUTE_ENCRYPTED, FileName};
 use super::{Geometry, damaged, system};
@@ -25,6 +26,8 @@ pub(super) struct Named<'a> {
     pub(super) marks: Vec<String>,
     pub(super) alloc: AllocStatus,
     pub(super) name: Option<&'a FileName>,
+    /// The name is from what an index left, not from the object itself.
+    pub(super) remnant: bool,
 }
 
 /// What all rows of an object share.
@@ -35,6 +38,30 @@ pub(super) struct Subject<'a> {
     /// Its sectors were not written together.
     pub(super) torn: bool,
     pub(super) geometry: &'a Geometry,
+}
+
+/// The row of an object of which only a name is left, at a path.
+pub(super) fn remnant(path: &ObjectPath, left: &Remnant) -> Node {
+    let mut meta = ItemMeta::new(ObjectKind::File);
+    meta.alloc = AllocStatus::Deleted;
+    meta.fs_ref = left.fs_ref();
+    meta.attribution = Some(NameAttribution::Uncertain);
+    meta.times.name_created = left.name.created;
+    meta.times.name_modified = left.name.modified;
+    meta.time_source = Some(TimeSource::Ntfs);
+    let (size, why) = (
+        left.size,
+        match left.object {
+            Some(_) => "its record tells nothing of it any more",
+            None => "which record it had was written over",
+        },
+    );
+    let detail = format!(
+        "only its name is left in the index of its folder, with a size of {size} bytes: {why}"
+    );
+    let content = unread(not_read(Code::ContentNotRead, &detail));
+    let path = path.below(&left.name.name).marked(&meta.fs_ref);
+    Node { path, meta, content, problems: Vec::new() }
 }
 
 /// What is said of a stream's content.
@@ -122,7 +149,10 @@ impl Subject<'_> {
         };
         meta.time_source = Some(TimeSource::Ntfs);
         meta.basis = Some(RecoveryBasis::Live);
-        meta.attribution = Some(NameAttribution::Certain);
+        meta.attribution = Some(match named.remnant {
+            true => NameAttribution::Uncertain,
+            false => NameAttribution::Certain,
+        });
         meta
     }
 
@@ -138,6 +168,7 @@ impl Subject<'_> {
         meta.basis = Some(basis);
         meta.attribution = Some(match named.name {
             None if meta.kind == ObjectKind::File => NameAttribution::None,
+            _ if named.remnant => NameAttribution::Uncertain,
             _ => attribution,
         });
         content

@@ -2,6 +2,8 @@
 //!
 //! Source: Linux-NTFS project documentation, "$STANDARD_INFORMATION" and "$FILE_NAME".
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use super::attribute::utf16;
 use super::record::Reference;
 
@@ -93,6 +95,8 @@ pub(super) struct FileName {
     pub(super) name: Vec<u8>,
     /// True for an alias of eight and three letters.
     pub(super) is_alias: bool,
+    /// The same for every such name in the same folder.
+    pub(super) key: u64,
 }
 
 impl FileName {
@@ -106,7 +110,18 @@ impl FileName {
             modified: time(block.u64_le(16)?),
             name: utf16(block.slice(66, len)?.bytes()),
             is_alias: block.u8(65)? == DOS_ALIAS,
+            key: Self::key(bytes)?,
         })
+    }
+
+    /// A number that stands for the name and the number of its folder's record.
+    pub(super) fn key(bytes: &[u8]) -> Result<u64, Truncated> {
+        let block = Block::new(bytes, 0);
+        let len = usize::from(block.u8(64)?).saturating_mul(2);
+        let mut hasher = DefaultHasher::new();
+        Reference::from_raw(block.u64_le(0)?).record.hash(&mut hasher);
+        block.slice(66, len)?.bytes().hash(&mut hasher);
+        Ok(hasher.finish())
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::attribute::{Attribute, Attributes, Body, DATA, FILE_NAME};
 use super::clusters::ClusterSet;
+use super::known::{KnownNames, Use};
 use super::mft::Mft;
 use super::problems::Problems;
 use super::record::{Record, Reference, State};
@@ -46,6 +47,8 @@ pub(super) struct Survey {
     names: Vec<u8>,
     /// Record and a record that continues it, in order.
     continued: Vec<(u32, u32)>,
+    /// Every name of every record.
+    pub(super) known: KnownNames,
     /// Hashes of the names that stand more than once in their folder, in order.
     twins: Vec<u64>,
     /// Clusters of existing objects, and those that two of them claim.
@@ -131,6 +134,12 @@ impl Survey {
         self.entries.get(usize::try_from(record).ok()?)
     }
 
+    /// The records of existing folders, in order.
+    pub(super) fn folders(&self) -> impl Iterator<Item = u64> + '_ {
+        let numbers = (0..).zip(&self.entries);
+        numbers.filter(|(_, entry)| entry.directory && entry.in_use).map(|(number, _)| number)
+    }
+
     /// The name of a folder, where it has one.
     pub(super) fn name(&self, entry: &Entry) -> Option<&[u8]> {
         let at = usize::try_from(entry.name_at).ok()?;
@@ -184,6 +193,8 @@ impl Pass {
                 _ => self.claim(number, &record, &attribute, geometry),
             }
         }
+        let (own, state) = (record.base.map_or(number, |base| base.record), Use::of(&record));
+        names.iter().for_each(|name| self.survey.known.add(name.key, own, state));
         // An alias is a name only where there is no other.
         let aliases_only = names.iter().all(|name| name.is_alias);
         for name in names.into_iter().filter(|name| aliases_only || !name.is_alias) {
@@ -261,6 +272,7 @@ impl Pass {
 
     fn finish(mut self) -> Survey {
         self.survey.continued.sort_unstable();
+        self.survey.known.sort();
         let late = std::mem::take(&mut self.late);
         for (base, name) in late {
             let entry = self.survey.entry(base).copied();
