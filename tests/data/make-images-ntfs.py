@@ -10,6 +10,8 @@ Each line of a list: what is expected, SHA-256, size, path (a named stream after
   deleted   deleted, its clusters are free: the digest as before
   gone      deleted; where it is given whole, the digest is that of the bytes written
   unread    live, not to be read as content
+  left      deleted, its record used again, its name still in the image outside of the table
+  lost      the same, its name is nowhere
   link      symbolic link or junction; the digest column holds its target
   folder    number of folders, in the size column
 """
@@ -291,11 +293,36 @@ def large_sectors():
     volume.save()
 
 
+def index_remnants():
+    """A folder with files deleted from its index, their records used again."""
+    volume = Volume("ntfs-index", 2, "-c", "512")
+    with volume:
+        volume.folder("many")
+        for n in range(60):
+            volume.write(f"many/file number {n:02d} of this folder.txt", b"content %d\n" % n)
+        gone = {f"many/file number {n} of this folder.txt"
+                for n in ("03", "10", "11", "12", "30", "31", "47", "58", "59")}
+        for name in sorted(gone):
+            os.unlink(volume.path(name))
+        volume.rows = [row for row in volume.rows if row[3] not in gone]
+        for n in range(9):
+            volume.write(f"new{n}", b"new %d\n" % n)
+        volume.count_folders()
+    # The oracle is a plain search: what of the names is anywhere in the image.
+    with open(volume.image, "rb") as image:
+        raw = image.read()
+    for name in sorted(gone):
+        there = os.path.basename(name).encode("utf-16-le") in raw
+        volume.rows.append(("left" if there else "lost", "-", 0, name))
+    volume.save()
+
+
 MAKERS = {
     "ntfs": everything,
     "ntfs-4k": large_sectors,
     "ntfs-fragmented": fragmented,
     "ntfs-tiny": tiny,
+    "ntfs-index": index_remnants,
 }
 
 if __name__ == "__main__":

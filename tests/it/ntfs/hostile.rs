@@ -11,34 +11,34 @@ use assay::problem::Code;
 const STRIDE: usize = 512;
 
 /// Numbers that follow from a seed alone.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
     }
 }
 
 /// A volume whose records are changed with their check put right again.
-struct Editor {
-    bytes: Vec<u8>,
-    mft: usize,
-    record: usize,
+pub(super) struct Editor {
+    pub(super) bytes: Vec<u8>,
+    pub(super) mft: usize,
+    pub(super) record: usize,
 }
 
-fn number(bytes: &[u8], at: usize, len: usize) -> usize {
+pub(super) fn number(bytes: &[u8], at: usize, len: usize) -> usize {
     bytes[at..at + len].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
 }
 
 impl Editor {
-    fn of(name: &str) -> Self {
+    pub(super) fn of(name: &str) -> Self {
         let bytes = image(name);
         let cluster = number(&bytes, 11, 2) * usize::from(bytes[13]);
         let record = match bytes[64] {
@@ -49,14 +49,19 @@ impl Editor {
         Self { bytes, mft, record }
     }
 
-    fn at(&self, record: usize) -> usize {
+    pub(super) fn at(&self, record: usize) -> usize {
         self.mft + record * self.record
     }
 
-    fn edit(&mut self, record: usize, change: impl FnOnce(&mut [u8])) {
+    pub(super) fn edit(&mut self, record: usize, change: impl FnOnce(&mut [u8])) {
         let at = self.at(record);
-        let bytes = &mut self.bytes[at..at + self.record];
-        assert_eq!(&bytes[..4], b"FILE", "{record}");
+        assert_eq!(&self.bytes[at..at + 4], b"FILE", "{record}");
+        self.edit_at(at, self.record, change);
+    }
+
+    /// Changes a record or a block, its check put right again.
+    pub(super) fn edit_at(&mut self, at: usize, len: usize, change: impl FnOnce(&mut [u8])) {
+        let bytes = &mut self.bytes[at..at + len];
         let table = number(bytes, 4, 2);
         for sector in 1..=bytes.len() / STRIDE {
             bytes.copy_within(table + 2 * sector..table + 2 * sector + 2, sector * STRIDE - 2);
@@ -69,14 +74,14 @@ impl Editor {
     }
 
     /// The record and place of the attribute `kind` of the object at `path`.
-    fn attribute(&self, path: &str, kind: usize) -> (usize, usize) {
+    pub(super) fn attribute(&self, path: &str, kind: usize) -> (usize, usize) {
         let (nodes, _) = walk(&volume(self.bytes.clone())).unwrap();
         let node = nodes.iter().find(|node| plain(node) == path).unwrap();
         let record = record(node);
         (record, self.attribute_of(record, kind))
     }
 
-    fn attribute_of(&self, record: usize, kind: usize) -> usize {
+    pub(super) fn attribute_of(&self, record: usize, kind: usize) -> usize {
         let bytes = &self.bytes[self.at(record)..][..self.record];
         let mut at = number(bytes, 20, 2);
         while number(bytes, at, 4) != kind {
@@ -86,7 +91,7 @@ impl Editor {
         at
     }
 
-    fn walk(&self) -> (Arc<dyn ReadAt>, Vec<Node>, Listing) {
+    pub(super) fn walk(&self) -> (Arc<dyn ReadAt>, Vec<Node>, Listing) {
         let volume = volume(self.bytes.clone());
         let (nodes, listing) = walk(&volume).unwrap();
         check(&volume, &nodes, &listing);
@@ -94,17 +99,17 @@ impl Editor {
     }
 }
 
-fn record(node: &Node) -> usize {
+pub(super) fn record(node: &Node) -> usize {
     let text = node.meta.fs_ref.strip_prefix("mft:").unwrap();
     text.split_once('-').unwrap().0.parse().unwrap()
 }
 
-fn put(bytes: &mut [u8], at: usize, value: u64, len: usize) {
+pub(super) fn put(bytes: &mut [u8], at: usize, value: u64, len: usize) {
     bytes[at..at + len].copy_from_slice(&value.to_le_bytes()[..len]);
 }
 
 /// What holds of every volume, however damaged.
-fn check(volume: &Arc<dyn ReadAt>, nodes: &[Node], listing: &Listing) {
+pub(super) fn check(volume: &Arc<dyn ReadAt>, nodes: &[Node], listing: &Listing) {
     assert_eq!(listing.bytes.total(), volume.len(), "{:?}", listing.bytes);
     // A row needs a name or a stream, of at least 24 bytes in a record.
     assert!(u64::try_from(nodes.len()).unwrap() <= volume.len() / 24);
@@ -125,7 +130,7 @@ fn check(volume: &Arc<dyn ReadAt>, nodes: &[Node], listing: &Listing) {
     }
 }
 
-fn find<'a>(nodes: &'a [Node], path: &str) -> &'a Node {
+pub(super) fn find<'a>(nodes: &'a [Node], path: &str) -> &'a Node {
     nodes.iter().find(|node| plain(node) == path).unwrap_or_else(|| panic!("{path}"))
 }
 
