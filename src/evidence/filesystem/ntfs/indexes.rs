@@ -14,7 +14,7 @@ use super::index::{self, Entry, Left, Part};
 use super::known::{KnownNames, Use};
 use super::links::Links;
 use super::mapped::Mapped;
-use super::object::Object;
+use super::object::{Object, Small};
 use super::problems::Problems;
 use super::record::{Record, Reference, State, restore_of};
 use super::remnant::Remnants;
@@ -302,8 +302,7 @@ impl Reader<'_> {
         if object.index.size > room {
             folder.damaged("the run list of its blocks does not cover them", None);
         }
-        let bitmap = object.index.bitmap.as_ref();
-        let bitmap = bitmap.and_then(|small| self.gather.bytes(small, MOST_BITMAP));
+        let bitmap = object.index.bitmap.as_ref().and_then(|small| self.bitmap(small));
         if bitmap.is_none() && size > 0 {
             folder.damaged("which of its blocks are in use cannot be read", None);
         }
@@ -331,6 +330,14 @@ impl Reader<'_> {
             at = at.saturating_add(wide(room));
         }
         self.buf = buf;
+    }
+
+    /// Which blocks of an index are in use, one bit a block.
+    fn bitmap(&mut self, small: &Small) -> Option<Vec<u8>> {
+        if let Small::Clusters(_, size) = small {
+            self.left = self.left.checked_sub(*size)?;
+        }
+        self.gather.bytes(small, MOST_BITMAP)
     }
 
     /// Reads bytes of an index; how many could be.

@@ -42,6 +42,11 @@ impl Remnant {
         }
     }
 
+    /// Names before aliases, the first in the volume before its copies.
+    fn rank(&self) -> impl Ord + '_ {
+        (self.owner(), self.name.is_alias, &self.name.name, self.place)
+    }
+
     fn owner(&self) -> (u64, Option<Reference>, Reference) {
         (self.record(), self.object, self.folder)
     }
@@ -97,13 +102,7 @@ impl Remnants {
     /// Puts them in the order of the report, each once and aliases only where there is no name.
     pub(super) fn sort(&mut self) {
         for list in [&mut self.freed, &mut self.alone] {
-            list.sort_by(|a, b| {
-                let name = |one: &Remnant| (one.name.is_alias, one.place);
-                a.owner()
-                    .cmp(&b.owner())
-                    .then(name(a).0.cmp(&name(b).0))
-                    .then_with(|| a.name.name.cmp(&b.name.name).then(name(a).1.cmp(&name(b).1)))
-            });
+            list.sort_by(|a, b| a.rank().cmp(&b.rank()));
             list.dedup_by(|b, a| {
                 let alias = a.object.is_some() && b.name.is_alias && !a.name.is_alias;
                 a.owner() == b.owner() && (alias || a.name.name == b.name.name)
