@@ -27,6 +27,8 @@ need mcopy mtools
 need mkfs.exfat exfatprogs
 need mount.exfat-fuse exfat-fuse
 need ntfs-3g ntfs-3g
+need ntfscat ntfs-3g
+need losetup mount
 need debugfs e2fsprogs
 need photorec testdisk
 need foremost foremost
@@ -42,4 +44,5 @@ if [ ! -e "$venv/ready" ]; then
   "$venv/bin/pip" install -q 'pillow==12.0.0' 'numpy==2.3.5' >&2
   touch "$venv/ready"
 fi
+export PYTHONDONTWRITEBYTECODE=1
 PATH=$PATH:/usr/sbin:/sbin exec "$venv/bin/python" "$here/carving.py" "$@"
