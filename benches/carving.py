@@ -102,9 +102,11 @@ def measured(command: list[str], limit: int, folder: Path) -> tuple[float, str]:
         _, errors = process.communicate(timeout=limit)
         problem = "" if process.returncode == 0 else f"exit {process.returncode}: {errors.decode(errors='replace')[-300:]}"
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
         problem = f"stopped after {limit} s"
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, problem
 
@@ -144,6 +146,7 @@ PHOTOREC_MODES = {
     "free space": ("freespace", []),
     "free space, keep corrupted": ("freespace", ["keep_corrupted_file"]),
     BRUTE_FORCE: ("freespace", ["paranoid_bf"]),
+    "free space, blocks of 512": ("blocksize,512,freespace", []),
     "whole disk": ("wholespace", []),
     "whole disk, keep corrupted": ("wholespace", ["keep_corrupted_file"]),
 }
@@ -160,7 +163,7 @@ def photorec(mode: str, image: Path, out: Path, truth: Truth) -> tuple[float, st
     extra = ["mode_ext2"] if image.stem.startswith("ext") else []
     wanted = ",".join(["options", *extra, *options, "fileopt,everything,disable", kinds, space, "search"])
     parts = len(IMAGES[image.stem]["parts"])
-    selected = [f"partition_i386,{n + 1}" for n in range(parts)] if parts > 1 and space == "freespace" else ["partition_none"]
+    selected = [f"partition_i386,{n + 1}" for n in range(parts)] if parts > 1 and space.endswith("freespace") else ["partition_none"]
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     seconds, problems = 0.0, []
@@ -267,6 +270,8 @@ def summary(truths: dict[str, Truth], scores: dict[str, list[Score]], seed: int)
     runs = sum(truth.told["free_runs"] for truth in truths.values())
     lost = sum(len(truth.told["headless"]) for truth in truths.values())
     head = f"Seed {seed}: {len(truths)} images, {gib:.2f} GiB, {free:.0f} MiB free in {runs} runs, {len(every)} files planted ({len(in_pictures)} pictures), {lost} headless ones beside.\n\n"
+    asked = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}  ", "testdisk", "foremost"], capture_output=True, text=True)
+    head += f"Packages: {asked.stdout.strip()}. PhotoRec and foremost in their best mode for each image.\n\n"
     return head + table(["", *scores], rows)
 
 
@@ -362,7 +367,9 @@ def main() -> None:
                 if title.lower() in tools:
                     dump_missed(truths, title, column)
     finally:
-        if not asked.keep:
+        if asked.keep:
+            print(f"kept in {folder}", file=sys.stderr)
+        else:
             for name in names:
                 for made in folder.glob(f"{name}.*"):
                     made.unlink()

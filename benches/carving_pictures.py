@@ -177,7 +177,9 @@ def make(rng: Rng, kind: str, least: int, most: int) -> tuple[bytes, str, list[b
         inside: list[bytes] = []
         if kind == "jpg":
             flavour = str(rng.choice(JPEG_FLAVOURS))
-            data, inside = jpeg(rng, flavour, 320, largest)
+            # One in seven has the dimensions of a camera's file.
+            camera = largest >= 2200 and rng.random() < 0.15
+            data, inside = jpeg(rng, flavour, *((1800, 3000) if camera else (320, largest)))
         elif kind == "png":
             flavour = str(rng.choice(["rgb", "rgb", "grey", "palette"]))
             image = scene(rng, *dimensions(rng, 120, min(largest, 700)))
