@@ -309,10 +309,11 @@ def dump_missed(truths: dict[str, Truth], title: str, column: list[Score]) -> No
 
 def run_tools(folder: Path, binary: str, tools: list[str], names: list[str], truths: dict[str, Truth], brute_force: bool) -> None:
     """Runs what was asked for; what each gave is kept as FOLDER/runs/IMAGE.TOOL.MODE.json."""
-    runs, out = folder / "runs", folder / "out"
+    runs = folder / "runs"
     runs.mkdir(exist_ok=True)
     for name in names:
-        image = folder / f"{name}.img"
+        image, out = folder / f"{name}.img", folder / "out" / name
+        out.parent.mkdir(exist_ok=True)
         jobs = {
             "assay": [("", lambda _m: assay(binary, image, out, truths[name]))],
             "photorec": [(mode, lambda m: photorec(m, image, out, truths[name])) for mode in PHOTOREC_MODES if brute_force or mode != BRUTE_FORCE],
