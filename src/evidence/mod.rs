@@ -14,6 +14,7 @@
 )]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::unwrap_used))]
 
+pub mod carve;
 pub mod container;
 mod crc32c;
 pub mod filesystem;

@@ -32,6 +32,7 @@ mod gif;
 mod jpeg;
 mod magic;
 mod ole;
+mod pdf;
 mod picture;
 mod png;
 mod program;
@@ -41,6 +42,7 @@ mod tiff;
 mod video;
 mod window;
 mod zip;
+mod zip_length;
 
 pub use extension::type_mismatch;
 pub use file_type::{Family, FileType};
@@ -135,7 +137,7 @@ fn confirmed(head: Block<'_>) -> Option<FileType> {
 ///   not even the fixed header of `kind` stands at `start`.
 ///
 /// The kinds are JPEG; PNG; GIF; WebP, WAV and AVI; BMP; TIFF and the raw pictures built on it;
-/// MP4, MOV, 3GP, M4A, HEIC, AVIF and CR3. Bytes after the end never change the answer, except
+/// MP4, MOV, 3GP, M4A, HEIC, AVIF and CR3; ZIP and what is built on it; PDF. Bytes after the end never change the answer, except
 /// where a format has no end mark and they happen to continue it (a further box of an MP4).
 pub fn structural_length(kind: FileType, source: &dyn ReadAt, start: u64) -> Option<Length> {
     let mut window = Window::new(source, start)?;
@@ -159,6 +161,17 @@ pub fn structural_length(kind: FileType, source: &dyn ReadAt, start: u64) -> Opt
         | FileType::Heic
         | FileType::Avif
         | FileType::Cr3 => bmff::length(&mut window),
+        FileType::Zip
+        | FileType::Docx
+        | FileType::Xlsx
+        | FileType::Pptx
+        | FileType::Odt
+        | FileType::Ods
+        | FileType::Odp
+        | FileType::Epub
+        | FileType::Jar
+        | FileType::Apk => zip_length::length(&mut window),
+        FileType::Pdf => pdf::length(&mut window),
         _ => None,
     }?;
     let limit = window.len();

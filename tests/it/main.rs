@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod atime;
+mod carve;
 mod changes;
 mod cli;
 mod container;
