@@ -80,6 +80,8 @@ words! {
         Partition = "partition",
         /// Reading the structures of a file system.
         Filesystem = "filesystem",
+        /// Searching space that no object owns.
+        Carve = "carve",
         /// Listing folders.
         Enumerate = "enumerate",
         /// Opening an object.

@@ -12,7 +12,7 @@ use super::terminal::Terminal;
 use crate::digest::Selection;
 use crate::item::{Extent, Place, Status};
 use crate::report;
-use crate::scan::{self, Changed, Replayed};
+use crate::scan::{self, Access, Changed, Replayed};
 
 /// Reads the object and gives the exit code.
 pub(super) fn object(opts: &ObjectOpts, terminal: &Terminal) -> Exit {
@@ -27,7 +27,9 @@ pub(super) fn object(opts: &ObjectOpts, terminal: &Terminal) -> Exit {
 
 fn looked_at(opts: &ObjectOpts, terminal: &Terminal) -> anyhow::Result<Exit> {
     let number = number(&opts.object_path)?;
-    let access = access(&opts.reading)?;
+    // Only what was carved is looked for by carving again.
+    let carve = ["/$Unallocated/", "/$Slack/"].iter().any(|name| opts.object_path.contains(name));
+    let access = Access { carve, ..access(&opts.reading)? };
     let source = scan::open(&opts.evidence, opts.reading.bad_map.as_deref(), &access)?;
     let replayed = scan::replay(&*source, number, &opts.object_path, Selection::ALL)
         .map_err(|error| anyhow::anyhow!("{}", chain(&error)))?;

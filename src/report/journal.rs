@@ -124,22 +124,42 @@ impl KnownRecords<'_> {
     /// As [`Known::records`]; [`ReportError::JournalRead`].
     pub fn at(&mut self, key: &OrderKey) -> Result<Option<&[u8]>, ReportError> {
         while self.key.as_slice() < key.as_bytes() {
-            self.key.clear();
-            match self.places.next()? {
-                Some((ahead, place, _)) => {
-                    self.key.extend_from_slice(ahead);
-                    self.place = Some(place);
-                }
-                None => {
-                    self.place = None;
-                    return Ok(None);
-                }
+            self.advance()?;
+            if self.place.is_none() {
+                return Ok(None);
             }
         }
         match self.place {
             Some(place) if self.key == key.as_bytes() => self.records.record(place).map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// The keys of records inside the one that [`KnownRecords::at`] gave last.
+    ///
+    /// # Errors
+    /// As [`Known::records`].
+    pub fn inside(&mut self, key: &OrderKey) -> Result<Vec<OrderKey>, ReportError> {
+        let mut keys = Vec::new();
+        while self.place.is_some() && self.key.starts_with(key.as_bytes()) {
+            if self.key != key.as_bytes() {
+                keys.push(OrderKey::from_bytes(&self.key));
+            }
+            self.advance()?;
+        }
+        Ok(keys)
+    }
+
+    fn advance(&mut self) -> Result<(), ReportError> {
+        self.key.clear();
+        self.place = match self.places.next()? {
+            Some((ahead, place, _)) => {
+                self.key.extend_from_slice(ahead);
+                Some(place)
+            }
+            None => None,
+        };
+        Ok(())
     }
 }
 

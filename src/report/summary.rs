@@ -34,7 +34,7 @@ const NOT_VALIDATED: &str = "Not validated for casework by this program's makers
 
 /// What this version does not look into.
 const NOT_SUPPORTED: [&str; 4] = [
-    "slack and unallocated space: not carved",
+    "in slack and unallocated space: what has no structure that is known (docs/carving.md)",
     "file systems and containers that volumes.csv lists as not_examined",
     "contents of archives, documents, mail and other containers",
     "single pictures of videos",
@@ -210,6 +210,8 @@ fn balance(page: &mut Page, run: &RunManifest, tally: &Tally) {
         page.pair(0, &format!("  {status}"), &count.to_string());
     }
     page.pair(0, "the sum holds", if balance.holds { "yes" } else { "NO: FAILED" });
+    page.pair(0, "  of these carved", &tally.carved.to_string());
+    page.pair(0, "  of these pictures inside files", &tally.embedded.to_string());
     page.pair(0, "folders listed", &balance.directories.to_string());
     if tally.unlisted > 0 {
         page.pair(0, "folders NOT listed, each one object here", &tally.unlisted.to_string());
@@ -226,8 +228,8 @@ fn balance(page: &mut Page, run: &RunManifest, tally: &Tally) {
     for (class, bytes) in [
         ("structures of file systems", metadata),
         ("content of existing objects", allocated),
-        ("slack: not carved", slack),
-        ("unallocated: not carved", unallocated),
+        ("slack, searched", slack),
+        ("unallocated, searched", unallocated),
         ("not readable", unread),
         ("not examined", unexamined),
     ] {

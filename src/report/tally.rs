@@ -62,6 +62,10 @@ pub(super) struct Tally {
     pub(super) contradicted: u64,
     /// Objects that were compared and equal or near nothing.
     pub(super) compared_in_no_set: u64,
+    /// Objects found by their structure in space that no file owns.
+    pub(super) carved: u64,
+    /// Pictures found after other bytes of a file.
+    pub(super) embedded: u64,
     /// Folders of which some or all names could not be listed.
     pub(super) unlisted: u64,
     /// Alert, info and ignore objects of low information.
@@ -99,6 +103,8 @@ impl Tally {
         }
         let compared = record.status == Status::Hashed && record.disposition == Disposition::None;
         self.compared_in_no_set += u64::from(compared);
+        self.carved += u64::from(record.meta.kind == ObjectKind::Carved);
+        self.embedded += u64::from(record.meta.kind == ObjectKind::EmbeddedPicture);
         let folder = record.meta.kind == ObjectKind::Special
             && matches!(record.status, Status::Unread | Status::Skipped);
         self.unlisted += u64::from(folder);

@@ -3,12 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::embedded::{self, Embedded, Picture};
 use super::picture::{self, Budget, Interest, LARGEST_PICTURE, Share};
+use crate::bytes::Slice;
 use crate::digest::{ContentWatch, Digests, Hasher, LowInformation, Selection};
 use crate::item::{Status, Stream};
 use crate::media::MediaStatus;
-use crate::problem::{Code, Problem};
-use crate::signature::{self, FileType};
+use crate::problem::{Code, Problem, Stage};
+use crate::signature::{self, Family, FileType};
 use crate::worker::PictureAnswer;
 
 /// Bytes asked for at a time: large enough that the call costs nothing, small enough to stay in
@@ -29,6 +31,16 @@ pub(super) struct Content {
     pub(super) status: Status,
     pub(super) reason: Option<Code>,
     pub(super) problems: Vec<Problem>,
+    /// Pictures that begin after other bytes of it, in their order.
+    pub(super) inside: Vec<Inside>,
+}
+
+/// A picture inside a content.
+#[derive(Debug, Clone)]
+pub(super) struct Inside {
+    /// Its first byte.
+    pub(super) at: u64,
+    pub(super) content: Content,
 }
 
 /// What reading needs beside the stream.
@@ -74,6 +86,8 @@ impl Reading<'_> {
         let mut problems = Vec::new();
         let mut keep = Keep::Undecided;
         let mut file_type = None;
+        let mut inside = Pictures { reading: self, found: Vec::new(), cancelled: false };
+        let mut search = None;
         loop {
             if self.cancel.load(Ordering::Relaxed) {
                 return None;
@@ -85,22 +99,40 @@ impl Reading<'_> {
                     if let (Keep::Undecided, []) = (&keep, &*problems) {
                         file_type = signature::detect(head(bytes));
                         keep = self.keep(file_type, size);
+                        search = is_searched(file_type).then(|| Embedded::from(0, self.budget));
                     }
                     hasher.update(bytes);
                     watch.update(bytes);
                     keep = keep.with(bytes, size);
+                    if let Some(search) = &mut search {
+                        search.update(bytes, &mut |picture| inside.take(picture));
+                    }
                     self.bytes_read.fetch_add(u64::try_from(n).unwrap_or(0), Ordering::Relaxed);
                 }
-                Err(problem) => problems.push(problem),
+                Err(problem) => {
+                    if let Some(search) = &mut search {
+                        let missing = problem.length.unwrap_or(0);
+                        search.interrupt(missing, &mut |picture| inside.take(picture));
+                    }
+                    problems.push(problem);
+                }
             }
             if problems.len() >= MAX_PROBLEMS {
                 break;
             }
         }
+        if let Some(search) = &mut search {
+            search.interrupt(0, &mut |picture| inside.take(picture));
+        }
         problems.extend(stream.finish().err());
         let reason = problems.first().map(|problem| problem.code);
         let whole = reason.is_none();
+        let behind = if whole { keep.behind(file_type) } else { None };
         let picture = if whole { keep.answer(self.pictures)? } else { None };
+        if let Some((at, bytes)) = behind {
+            Embedded::all(at, &bytes, self.budget, &mut |picture| inside.take(picture));
+        }
+        let inside = inside.end(&mut problems)?;
         Some(Content {
             digests: if whole { hasher.finish() } else { Digests::default() },
             bytes_hashed: watch.length(),
@@ -110,21 +142,41 @@ impl Reading<'_> {
             status: if whole { Status::Hashed } else { Status::Partial },
             reason,
             problems,
+            inside,
+        })
+    }
+
+    /// The content of a picture inside another one.
+    fn inside(&self, picture: &Picture<'_>) -> Option<Content> {
+        let mut hasher = Hasher::new(self.selection);
+        let mut watch = ContentWatch::default();
+        hasher.update(picture.bytes);
+        watch.update(picture.bytes);
+        let answer = match picture::interest(Some(picture.file_type)) {
+            Interest::Decode => (self.pictures)(picture.bytes)?,
+            Interest::None | Interest::Unsupported => undecoded(Some(picture.file_type)),
+        };
+        Some(Content {
+            digests: hasher.finish(),
+            bytes_hashed: watch.length(),
+            low_information: watch.finish(),
+            file_type: Some(picture.file_type),
+            picture: Some(answer),
+            status: Status::Hashed,
+            reason: None,
+            problems: Vec::new(),
+            inside: Vec::new(),
         })
     }
 
     fn keep(&self, file_type: Option<FileType>, size: u64) -> Keep<'_> {
-        let detail = |why: &str| format!("{}: {why}", file_type.map_or("", FileType::as_str));
         match picture::interest(file_type) {
             Interest::None => Keep::Nothing(None),
-            Interest::Unsupported => Keep::answered(picture::not_decoded(
-                MediaStatus::Unsupported,
-                detail("no decoder for this type"),
-            )),
-            Interest::Decode if size > LARGEST_PICTURE => Keep::answered(picture::not_decoded(
-                MediaStatus::TooLarge,
-                detail("the file is over 96 MiB"),
-            )),
+            Interest::Unsupported => Keep::answered(undecoded(file_type)),
+            Interest::Decode if size > LARGEST_PICTURE => {
+                let detail = format!("{}: the file is over 96 MiB", word(file_type));
+                Keep::answered(picture::not_decoded(MediaStatus::TooLarge, detail))
+            }
             Interest::Decode => {
                 let share = self.budget.take(size);
                 Keep::All(Vec::with_capacity(usize::try_from(size).unwrap_or(0)), share)
@@ -133,7 +185,57 @@ impl Reading<'_> {
     }
 }
 
+/// Pictures that were found inside a content, while it is read.
+struct Pictures<'a, 'b> {
+    reading: &'a Reading<'b>,
+    found: Vec<Inside>,
+    cancelled: bool,
+}
+
+impl Pictures<'_, '_> {
+    fn take(&mut self, picture: Picture<'_>) {
+        match self.reading.inside(&picture) {
+            _ if self.cancelled || self.found.len() >= embedded::MOST => {}
+            Some(content) => self.found.push(Inside { at: picture.at, content }),
+            None => self.cancelled = true,
+        }
+    }
+
+    /// What was found; `None` where the run was cancelled meanwhile.
+    fn end(self, problems: &mut Vec<Problem>) -> Option<Vec<Inside>> {
+        if self.found.len() >= embedded::MOST {
+            let detail = format!("of the pictures inside it {} have rows", embedded::MOST);
+            problems.push(Problem::new(Code::LimitReached, Stage::Decode, detail));
+        }
+        (!self.cancelled).then_some(self.found)
+    }
+}
+
+/// True for a content in which pictures are looked for from its first byte on. Inside a picture or
+/// film they are its own previews.
+fn is_searched(file_type: Option<FileType>) -> bool {
+    !file_type.is_some_and(|kind| matches!(kind.family(), Family::Picture | Family::Video))
+}
+
+fn undecoded(file_type: Option<FileType>) -> PictureAnswer {
+    let detail = format!("{}: no decoder for this type", word(file_type));
+    picture::not_decoded(MediaStatus::Unsupported, detail)
+}
+
+fn word(file_type: Option<FileType>) -> &'static str {
+    file_type.map_or("", FileType::as_str)
+}
+
 impl Keep<'_> {
+    /// What follows the picture's own end, and where, where a picture may begin in it.
+    fn behind(&self, file_type: Option<FileType>) -> Option<(u64, Vec<u8>)> {
+        let Self::All(kept, _) = self else { return None };
+        let length = signature::structural_length(file_type?, &Slice(kept), 0)?;
+        let end = usize::try_from(length.bytes).ok().filter(|_| length.complete)?;
+        let rest = kept.get(end..)?;
+        embedded::find(rest).map(|_| (length.bytes, rest.to_vec()))
+    }
+
     /// Nothing, because the answer is known.
     fn answered(answer: PictureAnswer) -> Self {
         Self::Nothing(Some(Box::new(answer)))

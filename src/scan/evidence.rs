@@ -22,6 +22,8 @@ pub struct Access {
     pub filesystem: filesystem::Options,
     /// Files that may be parents of differencing images; each must be one.
     pub parents: Vec<PathBuf>,
+    /// Whether space of images that no object owns is searched for objects.
+    pub carve: bool,
     /// The way to the kernel; tests put a seam in.
     pub kernel: Kernel,
     /// Set from outside to stop waiting for descriptors or memory.
@@ -73,6 +75,7 @@ fn open_one(
                 bad_map: bad_map.map(Path::to_owned),
                 parents: access.parents.clone(),
                 filesystem: filesystem.clone(),
+                carve: access.carve,
             };
             Ok(Box::new(Image::open(path, &options)?))
         }
@@ -91,6 +94,7 @@ pub(super) fn open_all(
         accept_alteration: plan.accept_alteration.is_some(),
         read_links: plan.read_links,
         filesystem: plan.filesystem.clone(),
+        carve: true,
         parents: plan.parents.clone(),
         kernel: plan.kernel.clone(),
         cancel: Arc::clone(cancel),

@@ -111,6 +111,7 @@ mod tests {
             status: Status::Hashed,
             reason: None,
             problems: Vec::new(),
+            inside: Vec::new(),
         }
     }
 

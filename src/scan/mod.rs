@@ -5,6 +5,7 @@
 //! the evidence. Pure computation goes to a rayon pool, which no stage ever blocks in.
 
 mod content;
+mod embedded;
 mod evidence;
 mod image;
 mod links;

@@ -7,7 +7,8 @@ use super::links::{Claim, Links};
 use super::{Counters, picture};
 use crate::digest::{Digests, LowInformation, Selection};
 use crate::item::{
-    Contents, Examined, Item, ItemMeta, ObjectKind, ObjectPath, OrderKey, Status, Stream,
+    AllocStatus, Contents, Examined, Item, ItemMeta, ObjectKind, ObjectPath, OrderKey, Status,
+    Stream,
 };
 use crate::matching::{Disposition, Finding, Index, NearIndex, combine};
 use crate::problem::{Code, Problem, Stage};
@@ -26,6 +27,8 @@ pub(super) struct Shared<'a> {
     pub(super) counters: &'a Counters,
     pub(super) cancel: &'a AtomicBool,
     pub(super) links: Links<Object>,
+    /// Objects met inside others, those of earlier attempts that are still true included.
+    pub(super) children: AtomicU64,
 }
 
 /// An object of which everything but the content is known.
@@ -67,7 +70,7 @@ impl Worker<'_> {
     ) {
         let Some(link) = object.meta.link else {
             if let Some(content) = self.read(stream, &object.meta) {
-                emit(self.record(object, content));
+                self.records(object, content, emit);
             }
             return;
         };
@@ -77,16 +80,16 @@ impl Worker<'_> {
             Claim::Waits => {}
             Claim::ReadAlone(object) => {
                 if let Some(content) = self.read(stream, &object.meta) {
-                    emit(self.record(object, content));
+                    self.records(object, content, emit);
                 }
             }
-            Claim::Known(object, content) => emit(self.record(object, *content)),
+            Claim::Known(object, content) => self.records(object, *content, emit),
             Claim::Read(object) => {
                 let Some(content) = self.read(stream, &object.meta) else { return };
                 for waiting in self.shared.links.done(link, &fingerprint, names, &content) {
-                    emit(self.record(waiting, content.clone()));
+                    self.records(waiting, content.clone(), emit);
                 }
-                emit(self.record(object, content));
+                self.records(object, content, emit);
             }
         }
     }
@@ -100,6 +103,26 @@ impl Worker<'_> {
             cancel: self.shared.cancel,
         };
         reading.read(stream, meta.size.unwrap_or(0), &mut self.buffer)
+    }
+
+    /// Gives the record of an object after those of the pictures inside it: a run that is taken up
+    /// again takes the object's own for a sign that theirs are there.
+    fn records(&self, object: Object, mut content: Content, emit: &mut dyn FnMut(Record)) {
+        for (ordinal, inside) in (0..).zip(std::mem::take(&mut content.inside)) {
+            self.shared.children.fetch_add(1, Ordering::Relaxed);
+            let extension = inside.content.file_type.and_then(|kind| kind.extensions().first());
+            let name = format!("{}.{}", inside.at, extension.copied().unwrap_or("bin"));
+            let child = Object {
+                evidence: object.evidence,
+                path: object.path.given_inside(&name),
+                key: object.key.child(ordinal),
+                meta: inside_of(&object.meta, inside.content.bytes_hashed),
+                problems: Vec::new(),
+            };
+            let record = self.record(child, inside.content);
+            emit(Record { parent: Some(object.key.clone()), ..record });
+        }
+        emit(self.record(object, content));
     }
 
     fn record(&self, object: Object, content: Content) -> Record {
@@ -163,6 +186,20 @@ impl Worker<'_> {
         if matches!(status, Status::Partial | Status::Unread | Status::Skipped) {
             add(&counters.exceptions);
         }
+    }
+}
+
+/// What is known of a picture inside an object.
+fn inside_of(outer: &ItemMeta, size: u64) -> ItemMeta {
+    ItemMeta {
+        alloc: AllocStatus::Embedded,
+        container_alloc: Some(outer.container_alloc.unwrap_or(outer.alloc)),
+        basis: outer.basis,
+        attribution: outer.attribution,
+        size: Some(size),
+        volume: outer.volume.clone(),
+        fs_type: outer.fs_type.clone(),
+        ..ItemMeta::new(ObjectKind::EmbeddedPicture)
     }
 }
 

@@ -212,6 +212,11 @@ impl Pipeline<'_> {
                 self.count(&record);
                 let found = record.disposition != Disposition::None;
                 let told = found.then_some(record);
+                let inside = u64::try_from(job.inside.len()).unwrap_or(u64::MAX);
+                self.shared.children.fetch_add(inside, Ordering::Relaxed);
+                for key in job.inside {
+                    emit(Done::Confirmed(Still { key, told: None }));
+                }
                 return emit(Done::Confirmed(Still { key: job.item.key, told }));
             }
             Some(Settled::GivenUp(record)) => {

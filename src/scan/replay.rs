@@ -4,7 +4,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::content::BUFFER_BYTES;
 use super::links::Links;
@@ -59,7 +59,12 @@ pub fn replay(
 ) -> Result<Option<Replayed>, ScanError> {
     let cancel = AtomicBool::new(false);
     let mut found = None;
-    let mut emit = |item: Item| match item.path.text() == path {
+    // What lies inside an object is found by reading that.
+    let leads_to = |item: &Item| {
+        let rest = path.strip_prefix(&item.path.text());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("!/"))
+    };
+    let mut emit = |item: Item| match leads_to(&item) {
         false => ControlFlow::Continue(()),
         true => {
             found = Some(item);
@@ -68,13 +73,20 @@ pub fn replay(
     };
     let walked = source.walk(number, &cancel, &mut emit);
     let Some(item) = found else { return Ok(None) };
-    let extents = item.found.extents().to_vec();
-    let record = read(item, number, selection)?;
+    let itself = item.path.text() == path;
+    let extents = if itself { item.found.extents().to_vec() } else { Vec::new() };
+    let Some(record) = read(item, number, path, selection)? else { return Ok(None) };
     let volume = walked.volumes.into_iter().find(|row| row.volume == record.meta.volume);
     Ok(Some(Replayed { record, extents, volume }))
 }
 
-fn read(item: Item, number: u32, selection: Selection) -> Result<Record, ScanError> {
+/// Reads an item; gives the record of `path`, which is the item itself or inside it.
+fn read(
+    item: Item,
+    number: u32,
+    path: &str,
+    selection: Selection,
+) -> Result<Option<Record>, ScanError> {
     let pool = Pool::start(worker::Options::new(1))?;
     let (counters, cancel) = (Counters::default(), AtomicBool::new(false));
     let index = Index::default();
@@ -87,13 +99,17 @@ fn read(item: Item, number: u32, selection: Selection) -> Result<Record, ScanErr
         counters: &counters,
         cancel: &cancel,
         links: Links::default(),
+        children: AtomicU64::new(0),
     };
     let mut worker = Worker { shared: &shared, buffer: vec![0; BUFFER_BYTES] };
-    let (path, key) = (item.path.clone(), item.key.clone());
     let mut record = None;
-    worker.work(number, item, &mut |done| record = Some(done));
+    worker.work(number, item, &mut |done| {
+        if done.path == path {
+            record = Some(done);
+        }
+    });
     pool.stop();
-    Ok(record.unwrap_or_else(|| super::object::failed(number, path, key)))
+    Ok(record)
 }
 
 /// Compares an object with its row in a report; `None` where the report has no row of this path.

@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::object;
-use crate::item::Item;
+use crate::item::{Item, OrderKey};
 use crate::problem::{Code, Problem, Stage};
 use crate::report::{Known, KnownRecords, Record, ReportError, Suspect, name_sum};
 
@@ -39,6 +39,8 @@ pub(super) struct Job {
     pub(super) item: Item,
     /// The earlier record at its key.
     pub(super) earlier: Option<Box<[u8]>>,
+    /// The keys of earlier records of objects inside it.
+    pub(super) inside: Vec<OrderKey>,
     /// How often the process ended during it.
     pub(super) deaths: u32,
 }
@@ -58,14 +60,17 @@ impl<'a> Join<'a> {
 
     /// Puts beside an object what is known of it. Objects must come in the order of their keys.
     pub(super) fn job(&mut self, evidence: u32, item: Item) -> Result<Job, ReportError> {
-        let earlier = match &mut self.records {
-            Some(records) => records.at(&item.key)?.map(Box::from),
-            None => None,
-        };
+        let (mut earlier, mut inside) = (None, Vec::new());
+        if let Some(records) = &mut self.records {
+            earlier = records.at(&item.key)?.map(Box::from);
+            if earlier.is_some() {
+                inside = records.inside(&item.key)?;
+            }
+        }
         let name = || name_sum(item.path.name().unwrap_or_default());
         let suspect = self.suspects.iter().find(|s| s.key == item.key && s.name == name());
         let deaths = suspect.map_or(0, |suspect| suspect.deaths);
-        Ok(Job { evidence, item, earlier, deaths })
+        Ok(Job { evidence, item, earlier, inside, deaths })
     }
 }
 

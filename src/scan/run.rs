@@ -5,7 +5,7 @@
 //! is evidence opened.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::image::{self, ImageCheck};
@@ -361,6 +361,7 @@ impl<'a> Begun<'a> {
             counters,
             cancel,
             links: Links::default(),
+            children: AtomicU64::new(0),
         };
         let checked = Checked::default();
         let pipeline = Pipeline {
@@ -385,7 +386,8 @@ impl<'a> Begun<'a> {
         self.image_events(checks, &mut walked)?;
         self.close_events(evidence, &walked)?;
         let seen = Seen {
-            objects: walked.iter().map(|one| one.seen).sum(),
+            objects: walked.iter().map(|one| one.seen).sum::<u64>()
+                + shared.children.load(Ordering::Relaxed),
             directories: walked.iter().map(|one| one.directories).sum(),
         };
         let whole = walked.len() == evidence.len() && !walked.iter().any(|one| one.stopped);

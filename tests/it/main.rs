@@ -5,6 +5,7 @@
 
 mod atime;
 mod carve;
+mod carving;
 mod changes;
 mod cli;
 mod container;

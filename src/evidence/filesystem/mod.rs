@@ -16,8 +16,10 @@ pub mod fat;
 pub mod iso9660;
 pub mod ntfs;
 mod stream;
+mod unowned;
 
 pub use stream::ExtentStream;
+pub use unowned::{Runs, Unowned};
 
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
@@ -85,6 +87,8 @@ pub struct Listing {
     pub existing: u64,
     /// To which class each byte of the volume belongs.
     pub bytes: ByteClasses,
+    /// Where its bytes are no content of an existing object.
+    pub unowned: Unowned,
     /// What is wrong with the volume as a whole; offsets are bytes of the volume.
     pub problems: Vec<Problem>,
     /// True where it was cancelled, or the receiver wanted no more.

@@ -4,6 +4,7 @@
 //! reads the partition table and lists one volume after the other. Bytes that the container does
 //! not vouch for make the objects that own them partial, never wrong.
 
+mod carved;
 mod loss;
 mod open;
 mod walk;
@@ -36,6 +37,8 @@ pub struct ImageOptions {
     pub parents: Vec<PathBuf>,
     /// How file systems are read.
     pub filesystem: filesystem::Options,
+    /// Whether space that no object owns is searched for objects.
+    pub carve: bool,
     /// The way to the kernel; tests put a seam in.
     pub kernel: Kernel,
 }
@@ -45,6 +48,7 @@ pub struct Image {
     container: Arc<Container>,
     media: Arc<loss::Watched>,
     options: filesystem::Options,
+    carve: bool,
 }
 
 /// What comparing the digests of an image gave.
@@ -83,7 +87,8 @@ impl Image {
         )?;
         let container = Arc::new(container);
         let media = Arc::new(loss::Watched::new(&container));
-        Ok(Self { container, media, options: options.filesystem.clone() })
+        let (carve, options) = (options.carve, options.filesystem.clone());
+        Ok(Self { container, media, options, carve })
     }
 
     /// What its container says of itself.
@@ -151,6 +156,7 @@ impl EvidenceSource for Image {
             media: &media,
             sector_size: u32::try_from(self.facts().sector_size).unwrap_or(512),
             options: &self.options,
+            carve: self.carve,
             number,
             cancel,
             emit,

@@ -23,6 +23,8 @@ pub(super) enum Opened {
         fs_type: String,
         /// How it is encrypted; empty where it is not.
         encryption: String,
+        /// True where its bytes have no structure before they are decrypted.
+        opaque: bool,
         /// Why nothing in it is examined.
         problem: Problem,
     },
@@ -33,7 +35,8 @@ impl Opened {
         match opened {
             Ok(system) => Self::System(Box::new(system), None),
             Err(problem) => {
-                Self::Nothing { fs_type: fs_type.to_owned(), encryption: String::new(), problem }
+                let (fs_type, encryption) = (fs_type.to_owned(), String::new());
+                Self::Nothing { fs_type, encryption, opaque: false, problem }
             }
         }
     }
@@ -58,11 +61,13 @@ pub(super) fn open(volume: &Arc<dyn ReadAt>, part: &Part, options: &Options) -> 
         Recognised::Encrypted(_) | Recognised::PossiblyEncrypted => Opened::Nothing {
             fs_type: String::new(),
             encryption: name.to_owned(),
+            opaque: matches!(found, Recognised::Encrypted(_)),
             problem: found.problem().unwrap_or_else(|| not_read(name)),
         },
         Recognised::Unsupported(_) | Recognised::Nothing => Opened::Nothing {
             fs_type: name.to_owned(),
             encryption: String::new(),
+            opaque: false,
             problem: found.problem().unwrap_or_else(|| not_read(name)),
         },
     }

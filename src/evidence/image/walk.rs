@@ -9,12 +9,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::carved::{Carving, Recovered};
 use super::open::{Opened, open};
 
 use crate::bytes::{ReadAt, Section};
 use crate::evidence::filesystem::Options;
 use crate::evidence::filesystem::{
-    ByteClasses, ExtentStream, FileSystem, Listing, Node, NodeContent,
+    ByteClasses, ExtentStream, FileSystem, Listing, Node, NodeContent, Unowned,
 };
 use crate::evidence::partition::{self, Part, Role};
 use crate::evidence::{Action, Located, VolumeRow, Walked};
@@ -34,6 +35,8 @@ pub(super) struct Walk<'a> {
     pub(super) media: &'a Arc<dyn ReadAt>,
     pub(super) sector_size: u32,
     pub(super) options: &'a Options,
+    /// Whether space that no object owns is searched for objects.
+    pub(super) carve: bool,
     pub(super) number: u32,
     pub(super) cancel: &'a AtomicBool,
     pub(super) emit: &'a mut dyn FnMut(Item) -> ControlFlow<()>,
@@ -68,64 +71,67 @@ impl Walk<'_> {
         let key = OrderKey::evidence(self.number).child(ordinal);
         let path = ObjectPath::evidence(self.number).given_inside(&part.name);
         let mut row = blank(part, table);
-        let mut problems = Vec::new();
-        if part.role == Role::Volume {
-            let before = walked.seen;
-            let volume: Arc<dyn ReadAt> =
-                Arc::new(Section::new(Arc::clone(self.media), part.start, part.len));
-            let done = catch_unwind(AssertUnwindSafe(|| {
-                self.examine(&volume, part, &key, &path, &mut row, walked)
-            }));
-            problems = done.unwrap_or_else(|_| {
-                row.action = Action::NotExamined;
-                row.reason = Some(Code::InternalError);
-                row.bytes = ByteClasses { unexamined: row.length, ..ByteClasses::default() };
-                let detail = "the program failed on this volume; report the defect";
-                vec![Problem::new(Code::InternalError, Stage::Filesystem, detail)]
-            });
-            row.objects_found = walked.seen.saturating_sub(before);
-        }
+        let before = walked.seen;
+        let volume: Arc<dyn ReadAt> =
+            Arc::new(Section::new(Arc::clone(self.media), part.start, part.len));
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            let mut out = Out { key: &key, volume: &volume, part, ordinal: 0 };
+            if part.role == Role::Volume {
+                self.examine(&mut out, &path, &mut row, walked)
+            } else {
+                let unowned = whole(part.len);
+                self.carve(&mut out, &path, (unowned, &Recovered::default()), &row, walked)
+            }
+        }));
+        let problems = done.unwrap_or_else(|_| {
+            row.action = Action::NotExamined;
+            row.reason = Some(Code::InternalError);
+            row.bytes = ByteClasses { unexamined: row.length, ..ByteClasses::default() };
+            let detail = "the program failed on this volume; report the defect";
+            vec![Problem::new(Code::InternalError, Stage::Filesystem, detail)]
+        });
+        row.objects_found = walked.seen.saturating_sub(before);
         let located = |problem| Located { key: key.clone(), path: path.text(), problem };
         walked.problems.extend(problems.into_iter().map(located));
         walked.volumes.push(row);
     }
 
-    /// Lists a volume's objects; returns what is wrong with it as a whole.
+    /// Lists a volume's objects and what lies in its space beside them; returns what is wrong with it
+    /// as a whole.
     fn examine(
         &mut self,
-        volume: &Arc<dyn ReadAt>,
-        part: &Part,
-        key: &OrderKey,
+        out: &mut Out<'_>,
         path: &ObjectPath,
         row: &mut VolumeRow,
         walked: &mut Walked,
     ) -> Vec<Problem> {
-        let (system, beside) = match open(volume, part, self.options) {
+        let (system, beside) = match open(out.volume, out.part, self.options) {
             Opened::System(system, beside) => (system, beside),
-            Opened::Nothing { fs_type, encryption, problem } => {
+            Opened::Nothing { fs_type, encryption, opaque, problem } => {
                 row.action = Action::NotExamined;
                 row.reason = Some(problem.code);
                 row.bytes.unexamined = row.length;
                 (row.fs_type, row.encryption) = (fs_type, encryption);
-                return vec![problem];
+                let unowned = if opaque { Unowned::default() } else { whole(row.length) };
+                let told = self.carve(out, path, (unowned, &Recovered::default()), row, walked);
+                return std::iter::once(problem).chain(told).collect();
             }
         };
         describe(row, &*system);
-        let mut ordinal = 0_u64;
         let mut holes = 0_u64;
-        let device = device(self.number, key);
+        let mut recovered = Recovered::default();
+        let device = device(self.number, out.key);
         let (emit, cancel) = (&mut *self.emit, self.cancel);
         let mut give = |mut node: Node| {
-            let key = key.child(ordinal);
-            ordinal = ordinal.saturating_add(1);
             walked.seen = walked.seen.saturating_add(1);
             limit_holes(&mut node, &mut holes);
             if let Some(link) = &mut node.meta.link {
                 link.device = device;
             }
-            emit(item(node, key, volume, part, &system.facts().fs_type))
+            recovered.note(&node);
+            emit(out.item(node, &system.facts().fs_type))
         };
-        let Listing { directories, existing, bytes, mut problems, stopped } =
+        let Listing { directories, existing, bytes, unowned, mut problems, stopped } =
             system.list(path, cancel, &mut give);
         walked.directories = walked.directories.saturating_add(directories);
         walked.stopped |= stopped;
@@ -135,8 +141,47 @@ impl Walk<'_> {
             return problems;
         }
         problems.extend(contradictions(row, existing));
+        problems.extend(self.carve(out, path, (unowned, &recovered), row, walked));
         problems
     }
+
+    /// Searches what no object owns; returns what could not be searched.
+    fn carve(
+        &mut self,
+        out: &mut Out<'_>,
+        root: &ObjectPath,
+        (unowned, recovered): (Unowned, &Recovered),
+        row: &VolumeRow,
+        walked: &mut Walked,
+    ) -> Vec<Problem> {
+        if !self.carve {
+            return Vec::new();
+        }
+        let (volume, block) = (out.volume, row.cluster_size);
+        let carving = Carving { volume, root, block, recovered, cancel: self.cancel };
+        let emit = &mut *self.emit;
+        let (problems, stopped) = carving.run(unowned, &mut |node: Node| {
+            walked.seen = walked.seen.saturating_add(1);
+            emit(out.item(node, &row.fs_type))
+        });
+        walked.stopped |= stopped;
+        problems
+    }
+}
+
+/// Space of which nothing is anybody's.
+fn whole(length: u64) -> Unowned {
+    let mut unowned = Unowned::default();
+    unowned.free.push(0, length);
+    unowned
+}
+
+/// Where the items of a volume get their places.
+struct Out<'a> {
+    key: &'a OrderKey,
+    volume: &'a Arc<dyn ReadAt>,
+    part: &'a Part,
+    ordinal: u64,
 }
 
 /// A number that no other volume of the run has, nor a device of this machine: names of one content
@@ -220,19 +265,23 @@ fn describe(row: &mut VolumeRow, system: &dyn FileSystem) {
     }
 }
 
-fn item(node: Node, key: OrderKey, volume: &Arc<dyn ReadAt>, part: &Part, fs_type: &str) -> Item {
-    let Node { path, mut meta, content, problems } = node;
-    meta.volume.clone_from(&part.name);
-    fs_type.clone_into(&mut meta.fs_type);
-    if let NodeContent::Extents(extents) = &content {
-        let mut on_disk = extents.iter().flat_map(on_disk);
-        meta.disk_offset = on_disk.next().map(|at| part.start.saturating_add(at));
-        let more = u64::from(meta.disk_offset.is_some());
-        let count = u64::try_from(on_disk.count()).unwrap_or(u64::MAX);
-        meta.extent_count = Some(count.saturating_add(more));
+impl Out<'_> {
+    fn item(&mut self, node: Node, fs_type: &str) -> Item {
+        let Node { path, mut meta, content, problems } = node;
+        meta.volume.clone_from(&self.part.name);
+        fs_type.clone_into(&mut meta.fs_type);
+        if let NodeContent::Extents(extents) = &content {
+            let mut on_disk = extents.iter().flat_map(on_disk);
+            meta.disk_offset = on_disk.next().map(|at| self.part.start.saturating_add(at));
+            let more = u64::from(meta.disk_offset.is_some());
+            let count = u64::try_from(on_disk.count()).unwrap_or(u64::MAX);
+            meta.extent_count = Some(count.saturating_add(more));
+        }
+        let key = self.key.child(self.ordinal);
+        self.ordinal = self.ordinal.saturating_add(1);
+        let volume = Arc::clone(self.volume);
+        Item { path, key, found: Box::new(Listed { volume, meta, content, problems }) }
     }
-    let volume = Arc::clone(volume);
-    Item { path, key, found: Box::new(Listed { volume, meta, content, problems }) }
 }
 
 /// Where the parts of an extent begin in the volume that are stored there.

@@ -17,13 +17,13 @@ fn runs(volume: &Editor, record: usize, attribute: usize) -> usize {
 #[test]
 fn a_table_whose_own_runs_are_empty_or_lead_into_itself_is_refused_or_told() {
     let lists: [&[u8]; 7] = [
-        &[0],                                                     // no run at all
-        &[0x11, 0, 4, 0],                                         // of no cluster
-        &[0x11, 0xFF, 4, 0],                                      // of -1 clusters
-        &[0x18, 0, 0, 0, 0, 0, 0, 0, 0x80, 4, 0],                 // of -2^63
+        &[0],                                                          // no run at all
+        &[0x11, 0, 4, 0],                                              // of no cluster
+        &[0x11, 0xFF, 4, 0],                                           // of -1 clusters
+        &[0x18, 0, 0, 0, 0, 0, 0, 0, 0x80, 4, 0],                      // of -2^63
         &[0x18, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 4, 0], // of 2^63 - 1
-        &[0x11, 4, 4, 0x11, 4, 0, 0x11, 4, 0, 0],                 // the same clusters again
-        &[0x01, 64, 0],                                           // nowhere
+        &[0x11, 4, 4, 0x11, 4, 0, 0x11, 4, 0, 0],                      // the same clusters again
+        &[0x01, 64, 0],                                                // nowhere
     ];
     for list in lists {
         let mut editor = Editor::of("ntfs-tiny");

@@ -30,6 +30,8 @@ impl Walk<'_> {
             } else {
                 nobody = nobody.saturating_add(in_use);
                 free = free.saturating_add(rest);
+                let len = u64::from(run.len).saturating_mul(shape.cluster);
+                self.listing.unowned.free.push(shape.place(run.first), len);
             }
         }
         let bytes = &mut self.listing.bytes;
@@ -39,6 +41,8 @@ impl Walk<'_> {
         let gaps = shape.heap.saturating_sub(shape.boot).saturating_sub(shape.fats);
         let tail = self.volume.len().saturating_sub(shape.heap).saturating_sub(clusters);
         bytes.slack = bytes.slack.saturating_add(gaps).saturating_add(tail);
+        let behind = shape.heap.saturating_add(clusters);
+        self.listing.unowned.slack.push(behind, tail);
 
         self.note(Code::SpaceWithoutOwner, nobody, "are in use by the bitmap and have no owner");
         // Bad clusters were put among the owned; that they are free is no contradiction.

@@ -105,12 +105,15 @@ impl<'a> Walk<'a> {
     fn own_content(&mut self, stream: &Stream) {
         let cluster = self.fs.shape.cluster;
         let valid = stream.valid.min(stream.len);
-        let bytes = &mut self.listing.bytes;
+        let shape = &self.fs.shape;
+        let Listing { bytes, unowned, .. } = &mut self.listing;
         self.owners.own(stream, |index, run| {
             let len = u64::from(run.len).saturating_mul(cluster);
             let content = valid.saturating_sub(index.saturating_mul(cluster)).min(len);
             bytes.allocated = bytes.allocated.saturating_add(content);
             bytes.slack = bytes.slack.saturating_add(len.saturating_sub(content));
+            let at = shape.place(run.first).saturating_add(content);
+            unowned.slack.push(at, len.saturating_sub(content));
         });
     }
 

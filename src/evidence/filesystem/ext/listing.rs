@@ -40,7 +40,7 @@ pub(super) fn list(ext: &Ext, root: &ObjectPath, cancel: &AtomicBool, emit: Emit
     }
     listing.stopped = stopped;
     problems.append(&mut survey.problems);
-    listing.bytes = survey.space.finish(&mut problems);
+    (listing.bytes, listing.unowned) = survey.space.finish(&mut problems);
     listing.problems = problems;
     listing
 }

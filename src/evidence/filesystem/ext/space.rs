@@ -8,8 +8,8 @@ use std::ops::Range;
 use super::disk::Disk;
 use super::group::BitmapSum;
 use super::map::Map;
-use crate::evidence::filesystem::ByteClasses;
 use crate::evidence::filesystem::blockset::BlockSet;
+use crate::evidence::filesystem::{ByteClasses, Unowned};
 use crate::problem::{Code, Problem, Stage};
 
 /// Most problems of bitmaps that are told one by one.
@@ -39,6 +39,7 @@ pub(super) struct Space<'a> {
     /// Groups whose table of inodes is that of an earlier group.
     shared_tables: Vec<u64>,
     bytes: ByteClasses,
+    unowned: Unowned,
 }
 
 impl<'a> Space<'a> {
@@ -52,6 +53,7 @@ impl<'a> Space<'a> {
             inodes: BlockSet::new(u64::from(disk.superblock.inodes).saturating_add(1)),
             shared_tables: Vec::new(),
             bytes: ByteClasses::default(),
+            unowned: Unowned::default(),
         };
         space.claim(0..disk.superblock.first_block, Claim::Layout);
         let mmp = disk.superblock.mmp_block;
@@ -119,11 +121,13 @@ impl<'a> Space<'a> {
                 }
                 let before = run.start.saturating_sub(at).saturating_add(logical);
                 let left = size.saturating_sub(before.saturating_mul(unit));
+                let start = run.start.saturating_mul(unit);
                 let bytes = bytes_of(self.disk, run);
                 let content = if is_written { left.min(bytes) } else { 0 };
                 self.bytes.allocated = self.bytes.allocated.saturating_add(content);
                 let rest = bytes.saturating_sub(content);
                 self.bytes.slack = self.bytes.slack.saturating_add(rest);
+                self.unowned.slack.push(start.saturating_add(content), rest);
             }
             self.claimed.insert(range);
         }
@@ -172,8 +176,8 @@ impl<'a> Space<'a> {
         (!claimed && !used, a.min(b).saturating_sub(block))
     }
 
-    /// The classes of all bytes, and what is wrong with the sums.
-    pub(super) fn finish(mut self, problems: &mut Vec<Problem>) -> ByteClasses {
+    /// The classes of all bytes, where nobody's bytes are, and what is wrong with the sums.
+    pub(super) fn finish(mut self, problems: &mut Vec<Problem>) -> (ByteClasses, Unowned) {
         let disk = self.disk;
         let ratio = disk.superblock.cluster_blocks;
         let mut first = None;
@@ -191,6 +195,7 @@ impl<'a> Space<'a> {
         let stated = disk.held.saturating_mul(disk.superblock.block_size);
         let behind = disk.volume.len().saturating_sub(stated);
         self.bytes.slack = self.bytes.slack.saturating_add(behind);
+        self.unowned.slack.push(stated, behind);
         if let Some(at) = first {
             let detail = "blocks that the bitmaps say are in use and that no object owns";
             problems.push(
@@ -198,7 +203,7 @@ impl<'a> Space<'a> {
                     .at(at, self.bytes.unexamined),
             );
         }
-        self.bytes
+        (self.bytes, self.unowned)
     }
 
     /// Counts blocks without owner by the bitmaps. In a cluster of which an object owns other
@@ -206,6 +211,8 @@ impl<'a> Space<'a> {
     fn unclaimed(&mut self, run: Range<u64>, (start, ratio): (u64, u64), first: &mut Option<u64>) {
         for (used, part) in self.used.runs(run.clone()) {
             let bytes = bytes_of(self.disk, part.clone());
+            let at = part.start.saturating_mul(self.disk.superblock.block_size);
+            self.unowned.free.push(at, bytes);
             if !used {
                 self.bytes.unallocated = self.bytes.unallocated.saturating_add(bytes);
                 continue;

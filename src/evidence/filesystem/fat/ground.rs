@@ -9,7 +9,7 @@ use super::claims::{Claim, Claims};
 use super::read::present;
 use super::table::{Entry, Table};
 use crate::bytes::ReadAt;
-use crate::evidence::filesystem::ByteClasses;
+use crate::evidence::filesystem::{ByteClasses, Unowned};
 use crate::item::{Extent, RecoveryBasis};
 use crate::problem::Code;
 
@@ -23,6 +23,7 @@ pub(super) struct Ground<'a> {
     pub(super) table: Table<'a>,
     pub(super) claims: Claims,
     pub(super) bytes: ByteClasses,
+    pub(super) unowned: Unowned,
     /// Bytes of existing folders that cannot be read.
     pub(super) unread_folders: u64,
     /// Steps left for what a hostile volume could make grow with the square of its size.
@@ -47,8 +48,10 @@ impl<'a> Ground<'a> {
     pub(super) fn new(layout: &'a Layout, volume: &'a dyn ReadAt) -> Self {
         let claims = Claims::new(layout.clusters);
         let table = Table::new(layout, volume);
-        let bytes = ByteClasses::default();
-        let mut ground = Self { layout, volume, table, claims, bytes, unread_folders: 0, steps: 0 };
+        let (bytes, unowned) = (ByteClasses::default(), Unowned::default());
+        let (unread_folders, steps) = (0, 0);
+        let mut ground =
+            Self { layout, volume, table, claims, bytes, unowned, unread_folders, steps };
         ground.begin_pass();
         ground
     }
@@ -93,7 +96,9 @@ impl<'a> Ground<'a> {
             let content = here.min(left);
             if size.is_some() {
                 self.bytes.allocated = self.bytes.allocated.saturating_add(content);
-                self.bytes.slack = self.bytes.slack.saturating_add(here.saturating_sub(content));
+                let slack = here.saturating_sub(content);
+                self.bytes.slack = self.bytes.slack.saturating_add(slack);
+                self.unowned.slack.push(at.saturating_add(content), slack);
             } else {
                 self.bytes.metadata = self.bytes.metadata.saturating_add(here);
             }
@@ -280,13 +285,17 @@ impl<'a> Ground<'a> {
             let here = present(at, at.saturating_add(self.layout.cluster), self.volume.len());
             let owned = self.claims.get(cluster) != Claim::None;
             let class = match self.table.get(cluster) {
-                Entry::Free => &mut self.bytes.unallocated,
+                Entry::Free => {
+                    self.unowned.free.push(at, here);
+                    &mut self.bytes.unallocated
+                }
                 Entry::Bad => &mut self.bytes.unread,
                 _ if owned => continue,
                 Entry::Unknown => &mut self.bytes.unread,
                 _ => {
                     lost = lost.saturating_add(1);
                     first = first.or(Some(at));
+                    self.unowned.free.push(at, here);
                     &mut self.bytes.unexamined
                 }
             };

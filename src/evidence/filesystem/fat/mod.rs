@@ -106,6 +106,7 @@ impl FileSystem for Fat {
             self.count(&mut ground, unread, &mut listing, cancel);
         }
         listing.bytes = ground.bytes;
+        listing.unowned = ground.unowned;
         listing
     }
 }
@@ -134,7 +135,9 @@ impl Fat {
         let folders = ground.unread_folders;
         bytes.metadata = bytes.metadata.saturating_add(head).saturating_sub(folders);
         bytes.unread = bytes.unread.saturating_add(unread).saturating_add(folders);
-        bytes.slack = bytes.slack.saturating_add(len.saturating_sub(self.layout.end()));
+        let behind = len.saturating_sub(self.layout.end());
+        bytes.slack = bytes.slack.saturating_add(behind);
+        ground.unowned.slack.push(self.layout.end(), behind);
         listing.stopped = cancel.load(Ordering::Relaxed);
     }
 }

@@ -133,8 +133,9 @@ impl FileSystem for Iso9660 {
                 problems.push(Problem::new(Code::CountMismatch, Stage::Enumerate, detail));
             }
         }
-        let bytes = space.finish(&self.volume, &mut problems);
+        let (bytes, unowned) = space.finish(&self.volume, &mut problems);
         let existing = existing.saturating_add(directories);
-        Listing { directories, existing, bytes, problems, stopped: flow.is_break() }
+        let stopped = flow.is_break();
+        Listing { directories, existing, bytes, unowned, problems, stopped }
     }
 }

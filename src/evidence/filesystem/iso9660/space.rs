@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::volume::{SECTOR, Volume};
 use crate::bytes::ReadAt;
-use crate::evidence::filesystem::ByteClasses;
 use crate::evidence::filesystem::blockset::BlockSet;
+use crate::evidence::filesystem::{ByteClasses, Unowned};
 use crate::problem::{Code, Problem, Stage};
 
 /// Most bytes without an owner that are looked at.
@@ -19,6 +19,7 @@ pub(super) struct Space {
     claimed: BlockSet,
     directories: BlockSet,
     bytes: ByteClasses,
+    unowned: Unowned,
 }
 
 impl Space {
@@ -32,6 +33,7 @@ impl Space {
             claimed: BlockSet::new(limit),
             directories: BlockSet::new(limit),
             bytes: ByteClasses::default(),
+            unowned: Unowned::default(),
         };
         space.claim_structure(0, SECTOR.saturating_mul(super::volume::FIRST));
         for sector in &volume.descriptors {
@@ -89,11 +91,16 @@ impl Space {
             let rest = run.end.saturating_sub(run.start).saturating_sub(content);
             self.bytes.allocated = self.bytes.allocated.saturating_add(content);
             self.bytes.slack = self.bytes.slack.saturating_add(rest);
+            self.unowned.slack.push(run.start.saturating_add(content), rest);
         }
     }
 
     /// The classes of all bytes, and what is wrong with what nobody owns.
-    pub(super) fn finish(mut self, volume: &Volume, problems: &mut Vec<Problem>) -> ByteClasses {
+    pub(super) fn finish(
+        mut self,
+        volume: &Volume,
+        problems: &mut Vec<Problem>,
+    ) -> (ByteClasses, Unowned) {
         let stated = volume.blocks.saturating_mul(self.block).min(self.volume);
         let all = self.volume.div_ceil(self.block);
         let (mut looked, mut first, mut sessions) = (0_u64, None, 0_u64);
@@ -103,6 +110,7 @@ impl Space {
                 let len = self.block.min(self.volume.saturating_sub(at));
                 if at >= stated {
                     self.bytes.slack = self.bytes.slack.saturating_add(len);
+                    self.unowned.slack.push(at, len);
                     continue;
                 }
                 looked = looked.saturating_add(len);
@@ -115,6 +123,7 @@ impl Space {
                 sessions = sessions.saturating_add(is_descriptor.into());
                 first.get_or_insert(at);
                 self.bytes.unexamined = self.bytes.unexamined.saturating_add(len);
+                self.unowned.free.push(at, len);
             }
         }
         if sessions > 0 {
@@ -130,7 +139,7 @@ impl Space {
                     .at(at, self.bytes.unexamined),
             );
         }
-        self.bytes
+        (self.bytes, self.unowned)
     }
 }
 

@@ -11,7 +11,7 @@ use super::runlist::Run;
 use super::{Geometry, damaged};
 
 use crate::bytes::ReadAt;
-use crate::evidence::filesystem::ByteClasses;
+use crate::evidence::filesystem::{ByteClasses, Unowned};
 use crate::problem::{Code, Problem, Stage};
 
 /// Clusters that owners may name, in lengths of the volume; further ones name nothing new.
@@ -23,12 +23,14 @@ pub(super) struct Balance<'a> {
     counted: ClusterSet,
     named: u64,
     classes: ByteClasses,
+    unowned: Unowned,
 }
 
 impl<'a> Balance<'a> {
     pub(super) fn new(geometry: &'a Geometry) -> Self {
         let counted = ClusterSet::default();
-        Self { geometry, counted, named: 0, classes: ByteClasses::default() }
+        let (classes, unowned) = (ByteClasses::default(), Unowned::default());
+        Self { geometry, counted, named: 0, classes, unowned }
     }
 
     /// Clusters of the file system's own structures.
@@ -79,17 +81,21 @@ impl<'a> Balance<'a> {
                 let own = bytes.min(room);
                 let ByteClasses { allocated, slack, .. } = &mut self.classes;
                 *allocated = allocated.saturating_add(own);
-                *slack = slack.saturating_add(bytes.saturating_sub(own));
+                let rest = bytes.saturating_sub(own);
+                *slack = slack.saturating_add(rest);
+                let at = range.start.saturating_mul(cluster).saturating_add(own);
+                self.unowned.slack.push(at, rest);
             }
         }
     }
 
-    /// Counts what nobody owned. Returns the classes, and where owners and bitmap disagree.
+    /// Counts what nobody owned. Returns the classes, where nobody's bytes are, and where owners and
+    /// bitmap disagree.
     pub(super) fn finish(
         mut self,
         in_use: &ClusterSet,
         volume: &dyn ReadAt,
-    ) -> (ByteClasses, Vec<Problem>) {
+    ) -> (ByteClasses, Unowned, Vec<Problem>) {
         let (mut first, mut free) = (None, 0_u64);
         for (range, counted) in self.counted.runs(0..self.geometry.clusters) {
             for (range, used) in in_use.runs(range) {
@@ -101,6 +107,8 @@ impl<'a> Balance<'a> {
                 let ByteClasses { unallocated, unexamined, .. } = &mut self.classes;
                 let class = if used { unexamined } else { unallocated };
                 *class = class.saturating_add(bytes);
+                let at = range.start.saturating_mul(self.geometry.cluster);
+                self.unowned.free.push(at, bytes);
                 if used {
                     first.get_or_insert(range.start);
                 }
@@ -121,7 +129,7 @@ impl<'a> Balance<'a> {
                 format!("{free} bytes of existing objects are free by the bitmap of clusters");
             problems.push(damaged(&detail));
         }
-        (self.classes, problems)
+        (self.classes, self.unowned, problems)
     }
 
     /// There the copy of the boot sector is, in the last sector.
@@ -136,7 +144,9 @@ impl<'a> Balance<'a> {
         let copy = tail >= 512 && read.is_ok() && sector.ends_with(b"NTFS    ");
         let copy = if copy { 512 } else { 0 };
         self.classes.metadata = self.classes.metadata.saturating_add(copy);
-        self.classes.slack = self.classes.slack.saturating_add(tail.saturating_sub(copy));
+        let behind = tail.saturating_sub(copy);
+        self.classes.slack = self.classes.slack.saturating_add(behind);
+        self.unowned.slack.push(self.geometry.bytes.saturating_sub(tail), behind);
     }
 
     /// The clusters of a run that nobody was met with before.

@@ -73,7 +73,7 @@ pub(super) fn list(
     let Lister { mut balance, shadow_copies, mut listing, tree, indexes, .. } = lister;
     indexes.told(&survey, &mut problems);
     balance.unreadable(survey.unread);
-    let (bytes, disagree) = balance.finish(&in_use, &**volume);
+    let (bytes, unowned, disagree) = balance.finish(&in_use, &**volume);
     disagree.into_iter().for_each(|problem| problems.push(problem));
     if tree.too_deep {
         let detail = "folders deeper than 256 levels are listed below $Orphans";
@@ -83,7 +83,7 @@ pub(super) fn list(
         let detail = "shadow copies present, not examined";
         problems.push(Problem::new(Code::UnsupportedVolume, Stage::Filesystem, detail));
     }
-    listing.bytes = bytes;
+    (listing.bytes, listing.unowned) = (bytes, unowned);
     listing.problems = problems.into_vec();
     listing.stopped = !finished;
     listing
