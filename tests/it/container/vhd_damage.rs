@@ -178,20 +178,18 @@ fn random_changes_of_metadata_with_sums_that_hold_never_panic() {
         // The tables of regions: one is enough.
         part(file, 196_608, 65_536, &seal_le);
     };
-    for names in [&["child-512.vhdx", "base-512.vhdx"][..]] {
-        let path = unpack(folder.path(), names);
-        let mib = 1_u64 << 20;
-        let places = [
-            65_540..65_620,
-            131_080..131_152,
-            196_616..196_680,
-            2 * mib..2 * mib + 232,
-            2 * mib + 65_536..2 * mib + 66_000,
-            3 * mib..3 * mib + 48,
-            3 * mib + 65_536..3 * mib + 65_544,
-        ];
-        mutated(&path, 1_500, &places, &vhdx);
-    }
+    let path = unpack(folder.path(), &["child-512.vhdx", "base-512.vhdx"]);
+    let mib = 1_u64 << 20;
+    let places = [
+        65_540..65_620,
+        131_080..131_152,
+        196_616..196_680,
+        2 * mib..2 * mib + 232,
+        2 * mib + 65_536..2 * mib + 66_000,
+        3 * mib..3 * mib + 48,
+        3 * mib + 65_536..3 * mib + 65_544,
+    ];
+    mutated(&path, 1_500, &places, &vhdx);
     let log = |file: &fs::File| {
         part(file, (2 << 20) - 8_192, 8_192, &seal_le);
         part(file, 1 << 20, 8_192, &seal_le);
