@@ -66,6 +66,16 @@ pub enum ContainerError {
         /// What to do.
         advice: &'static str,
     },
+    /// The format is read; something that this image makes use of is not.
+    #[error("{path} uses {what}, which is not read by this version; {advice}")]
+    Feature {
+        /// The path, escaped.
+        path: String,
+        /// What it makes use of, by name or number.
+        what: String,
+        /// What to do.
+        advice: &'static str,
+    },
     /// A part of a segmented image is not there.
     #[error("segment {missing} is missing; put every segment into one folder")]
     MissingSegment {

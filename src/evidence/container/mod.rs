@@ -11,18 +11,24 @@
 //! they are.
 
 mod bad_map;
+mod cache;
 mod digest;
 mod error;
 mod ewf;
 mod holes;
+mod inflate;
 mod layer;
+mod mapped;
 mod opener;
+mod pages;
 mod parent;
+mod qcow2;
 mod raw;
 mod sniff;
 mod split;
 mod vhd;
 mod vhdx;
+mod vmdk;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -57,6 +63,10 @@ words! {
         Vhd = "vhd",
         /// Virtual Hard Disk, second format.
         Vhdx = "vhdx",
+        /// QEMU copy-on-write, versions 2 and 3.
+        Qcow2 = "qcow2",
+        /// VMware virtual disk, hosted: flat, sparse, stream-optimised, in one or several files.
+        Vmdk = "vmdk",
     }
 }
 
@@ -153,19 +163,7 @@ impl Container {
         let first = opener.open(path)?;
         opener.add_to_chain(&first);
         let (access, device) = (first.access, first.device.clone());
-        let parts = match told(&first)? {
-            Sniffed::Refused(format, advice) => {
-                return Err(ContainerError::Unsupported { path: shown(path), format, advice });
-            }
-            Sniffed::Ewf => ewf::open(&opener, first)?,
-            Sniffed::Vhd => vhd::open(&opener, first)?,
-            Sniffed::Vhdx => vhdx::open(&opener, first)?,
-            Sniffed::Raw if device.is_some() => raw(first),
-            Sniffed::Raw => match split::segments(&opener, path)? {
-                more if more.is_empty() => raw(first),
-                all => split_raw(&opener, first, &all)?,
-            },
-        };
+        let parts = parts(&opener, first)?;
         let sector_size = device.as_ref().and_then(|device| device.sector_size);
         let sector_size = parts.sector_size.or(sector_size).unwrap_or(512);
         let len = parts.stored.len();
@@ -308,6 +306,26 @@ fn told(opened: &Opened) -> Result<Sniffed, ContainerError> {
     Ok(sniff(&head, &tail))
 }
 
+/// Reads what was opened as the format that its content tells.
+fn parts(opener: &Opener<'_>, first: Opened) -> Result<Parts, ContainerError> {
+    let path = first.file.path().to_owned();
+    match told(&first)? {
+        Sniffed::Refused(format, advice) => {
+            Err(ContainerError::Unsupported { path: shown(&path), format, advice })
+        }
+        Sniffed::Ewf => ewf::open(opener, first),
+        Sniffed::Vhd => vhd::open(opener, first),
+        Sniffed::Vhdx => vhdx::open(opener, first),
+        Sniffed::Qcow2 => qcow2::open(opener, first),
+        Sniffed::Vmdk => vmdk::open(opener, first),
+        Sniffed::Raw if first.device.is_some() => Ok(raw(first)),
+        Sniffed::Raw => match split::segments(opener, &path)? {
+            more if more.is_empty() => Ok(raw(first)),
+            all => split_raw(opener, first, &all),
+        },
+    }
+}
+
 fn raw(first: Opened) -> Parts {
     let stored: Arc<dyn ReadAt> = Arc::<ImageFile>::clone(&first.file);
     Parts::plain(Format::Raw, stored, vec![first.file])
@@ -337,6 +355,18 @@ impl Parts {
             problems: Vec::new(),
         }
     }
+}
+
+/// What shows through an image that keeps differences; its files and problems go to that image's.
+fn beneath(parent: Parts, image: &mut Parts) -> Arc<dyn ReadAt> {
+    let Parts { stored, acquisition_errors: ranges, files, problems, .. } = parent;
+    image.files.extend(files);
+    image.problems.extend(problems);
+    if ranges.as_slice().is_empty() {
+        return stored;
+    }
+    let detail = "the parent lists these sectors as not read at acquisition";
+    Arc::new(holes::Masked { whole: stored, ranges, code: Code::AcquisitionError, detail })
 }
 
 /// The medium without what was never read from it.

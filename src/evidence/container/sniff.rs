@@ -21,6 +21,10 @@ pub(super) enum Sniffed {
     Vhd,
     /// VHDX.
     Vhdx,
+    /// QEMU copy-on-write. Which version is seen when it is read.
+    Qcow2,
+    /// A VMware virtual disk: a sparse file or the descriptor.
+    Vmdk,
     /// Recognised and refused: what it is, what to do.
     Refused(&'static str, &'static str),
     /// Anything else.
@@ -48,10 +52,10 @@ const STARTS: [(&[u8], Sniffed); 17] = [
     (b"sprs", Sniffed::Refused("an Apple sparse disk image", APPLE)),
     (b"conectix", Sniffed::Vhd),
     (b"vhdxfile", Sniffed::Vhdx),
-    (b"KDMV", Sniffed::Refused("a sparse VMDK", QEMU)),
+    (b"KDMV", Sniffed::Vmdk),
     (b"COWD", Sniffed::Refused("a VMDK of ESX", QEMU)),
-    (b"# Disk DescriptorFile", Sniffed::Refused("the descriptor of a VMDK", QEMU)),
-    (b"QFI\xfb", Sniffed::Refused("a QCOW2", QEMU)),
+    (b"# Disk DescriptorFile", Sniffed::Vmdk),
+    (b"QFI\xfb", Sniffed::Qcow2),
     (b"<<< ", Sniffed::Refused("a VirtualBox disk image (VDI)", QEMU)),
 ];
 

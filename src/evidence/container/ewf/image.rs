@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::Decompress;
 
-use super::cache::Cache;
 use super::chunk::{Zeros, unpack};
 use super::table::{Place, Table, overflow};
 use crate::bytes::{ReadAt, Unreadable};
+use crate::evidence::container::cache::Cache;
 use crate::evidence::container::raw::ImageFile;
 use crate::problem::Code;
 

@@ -8,7 +8,6 @@
 //! Source: libewf documentation, "Expert Witness Compression Format (EWF)"; ASR Data, "Expert
 //! Witness Compression Format specification", 2002.
 
-mod cache;
 mod chunk;
 mod digests;
 mod error2;
