@@ -1,15 +1,21 @@
-//! Containers of disk images: raw, split raw, EWF, VHD and VHDX, whole and damaged.
+//! Containers of disk images: raw, split raw, EWF and virtual disks, whole and damaged.
 
 #[path = "container/ewf.rs"]
 mod ewf;
 #[path = "container/ewf_damage.rs"]
 mod ewf_damage;
+#[path = "container/qcow2.rs"]
+mod qcow2;
 #[path = "container/raw.rs"]
 mod raw;
 #[path = "container/vhd.rs"]
 mod vhd;
 #[path = "container/vhd_damage.rs"]
 mod vhd_damage;
+#[path = "container/virtual_disk.rs"]
+mod virtual_disk;
+#[path = "container/vmdk.rs"]
+mod vmdk;
 
 use std::path::{Path, PathBuf};
 

@@ -18,7 +18,7 @@ use super::{decode, open, public};
 pub(super) const IMAGES: [&str; 6] =
     ["fast.E01", "none.E01", "best.E01", "ftk.E01", "linen.E01", "smart.s01"];
 
-fn splitmix(count: usize, mut state: u64) -> Vec<u8> {
+pub(super) fn splitmix(count: usize, mut state: u64) -> Vec<u8> {
     let mut word = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,7 +28,7 @@ fn splitmix(count: usize, mut state: u64) -> Vec<u8> {
     (0..count.div_ceil(8)).flat_map(|_| word()).take(count).collect()
 }
 
-fn text() -> Vec<u8> {
+pub(super) fn text() -> Vec<u8> {
     (0..2000).flat_map(|n| format!("line {n} of a text that compresses\n").into_bytes()).collect()
 }
 

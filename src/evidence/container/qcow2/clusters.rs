@@ -9,12 +9,12 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::super::inflate::{Packing, inflate};
-use super::super::mapped::{Map, Place, Run, damaged, hangs_on};
-use super::super::pages::Pages;
-use super::super::raw::ImageFile;
 use super::header::Header;
 use crate::bytes::ReadAt as _;
+use crate::evidence::container::inflate::{Packing, inflate};
+use crate::evidence::container::mapped::{Map, Place, Run, damaged, hangs_on};
+use crate::evidence::container::pages::Pages;
+use crate::evidence::container::raw::ImageFile;
 
 /// The bits of an entry that are a place in the file.
 const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;

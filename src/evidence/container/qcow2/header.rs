@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use super::super::raw::ImageFile;
-use super::super::{ContainerError, shown};
 use crate::bytes::{Block, ReadAt as _, Truncated};
+use crate::evidence::container::raw::ImageFile;
+use crate::evidence::container::{ContainerError, shown};
 
 /// Bytes of the first cluster that are looked at.
 const FIRST: u64 = 64 * 1024;

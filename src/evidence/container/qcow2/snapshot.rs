@@ -2,9 +2,9 @@
 //!
 //! Source: QEMU, docs/interop/qcow2.txt, "Snapshots".
 
-use super::super::raw::ImageFile;
 use super::header::Header;
 use crate::bytes::{Block, ReadAt as _};
+use crate::evidence::container::raw::ImageFile;
 
 /// Snapshots that are named; all are counted.
 const NAMED: u32 = 64;

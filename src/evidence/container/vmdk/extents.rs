@@ -4,9 +4,9 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::super::mapped::{Map, Place, Run, damaged};
-use super::super::raw::ImageFile;
 use super::grains::{Grains, Packed};
+use crate::evidence::container::mapped::{Map, Place, Run, damaged};
+use crate::evidence::container::raw::ImageFile;
 
 /// What keeps a run of sectors.
 pub(super) enum Extent {

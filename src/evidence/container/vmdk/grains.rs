@@ -9,13 +9,13 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::super::cache::Cache;
-use super::super::inflate::{Packing, inflate};
-use super::super::mapped::{Place, Run, damaged, hangs_on};
-use super::super::pages::Pages;
-use super::super::raw::ImageFile;
 use super::header::{Header, SECTOR};
 use crate::bytes::{Block, ReadAt as _, Unreadable};
+use crate::evidence::container::cache::Cache;
+use crate::evidence::container::inflate::{Packing, inflate};
+use crate::evidence::container::mapped::{Place, Run, damaged, hangs_on};
+use crate::evidence::container::pages::Pages;
+use crate::evidence::container::raw::ImageFile;
 use crate::problem::Code;
 
 /// The entry of a grain that nobody knows.
@@ -112,7 +112,7 @@ impl Grains {
                 all.stored.1 = all.stored.1.saturating_add(of.stored.1);
             }
         }
-        let never_filled = all.stored.0 > 0 && all.stored.1 == 0;
+        let never_filled = all.stored.0 > 0 && all.stored.1 == 0 && all.wrong_copy == 0;
         if never_filled {
             self.header.redundant = None;
             return (Compared::default(), true);

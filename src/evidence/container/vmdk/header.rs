@@ -4,9 +4,9 @@
 //! Source: VMware, Virtual Disk Format 5.0, "Hosted Sparse Extents", "Stream-Optimized Compressed
 //! Sparse Extents".
 
-use super::super::raw::ImageFile;
-use super::super::{ContainerError, shown};
 use crate::bytes::{Block, ReadAt as _, Truncated};
+use crate::evidence::container::raw::ImageFile;
+use crate::evidence::container::{ContainerError, shown};
 
 /// Bytes of a sector.
 pub(super) const SECTOR: u64 = 512;

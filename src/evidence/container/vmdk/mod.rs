@@ -25,9 +25,9 @@ use std::sync::Arc;
 use super::mapped::Mapped;
 use super::opener::{Opened, Opener};
 use super::raw::ImageFile;
-use super::sniff::Sniffed;
 use super::{ContainerError, Format, Parts, beneath, parent, parts, shown, told};
 use crate::bytes::ReadAt as _;
+use crate::evidence::container::sniff::Sniffed;
 use crate::item::escape;
 use crate::problem::{Code, Problem, Stage};
 
