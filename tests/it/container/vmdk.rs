@@ -136,6 +136,26 @@ fn a_parent_must_have_the_stated_identifier() {
 }
 
 #[test]
+fn no_hostile_path_of_a_parent_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.vmdk");
+    let bait = folder.path().join("bait");
+    fs::write(&bait, "# Disk DescriptorFile\nCID=7\nparentCID=ffffffff\nRW 1 ZERO\n").unwrap();
+    let child = |hint: &str| {
+        let text = "# Disk DescriptorFile\nCID=7\nparentCID=7\nRW 1 ZERO\n";
+        fs::write(&path, format!("{text}parentFileNameHint=\"{hint}\"\n")).unwrap();
+        open(&path).unwrap_err()
+    };
+    for hint in ["/etc/shadow", r"\\server\share\x", "../x", "", "..", r#"json:{"file":"bait"}"#] {
+        let error = child(hint);
+        assert!(matches!(error, ContainerError::MissingParent { .. }), "{hint}: {error}");
+        assert!(error.to_string().contains("00000007"), "{error}");
+    }
+    assert!(matches!(child("/vm/disk.vmdk"), ContainerError::ParentLoop { .. }));
+    assert!(open_with(&path, &[&bait]).is_ok());
+}
+
+#[test]
 fn images_that_qemu_makes_now_are_what_qemu_says() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
