@@ -1,6 +1,7 @@
 //! QCOW2 images that QEMU wrote: every byte as qemu-img gives it, and no path that they name.
 
 use std::fs;
+use std::path::Path;
 
 use assay::evidence::container::{ContainerError, Format};
 use assay::problem::Code;
@@ -205,7 +206,7 @@ fn a_chain_of_three_is_found_in_any_order() {
     }
     let expected = converted(top.as_ref()).unwrap();
     for parents in [[&base, &middle], [&middle, &base]] {
-        let parents = parents.map(AsRef::as_ref);
+        let parents = parents.map(|parent| Path::new(parent));
         let container = open_with(top.as_ref(), &parents).unwrap();
         reads(&container, &expected);
     }
