@@ -180,15 +180,13 @@ fn formats_that_are_not_read_are_named() {
 }
 
 #[test]
-fn public_images_of_other_formats_are_named() {
-    for (name, word) in [("hfsplus_zlib.dmg", "DMG")] {
-        let Some(path) = public(name) else { return };
-        let error = open(&path).unwrap_err();
-        assert!(
-            matches!(&error, ContainerError::Unsupported { format, .. } if format.contains(word)),
-            "{error}"
-        );
-    }
+fn a_public_image_of_another_format_is_named() {
+    let Some(path) = public("hfsplus_zlib.dmg") else { return };
+    let error = open(&path).unwrap_err();
+    assert!(
+        matches!(&error, ContainerError::Unsupported { format, .. } if format.contains("DMG")),
+        "{error}"
+    );
 }
 
 #[test]
