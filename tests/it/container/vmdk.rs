@@ -215,6 +215,16 @@ fn a_damaged_directory_or_table_is_replaced_by_its_copy() {
 }
 
 #[test]
+fn sectors_that_the_descriptor_gives_and_the_extent_has_not_are_a_hole() {
+    let (bytes, holes, told) = changed(|image| {
+        let at = image.windows(7).position(|text| text == b"RW 100 ").unwrap();
+        image[at..at + 7].copy_from_slice(b"RW 101 ");
+    });
+    assert_eq!((holes, told), (vec![(51_200, 51_712, Code::ImageDamaged)], 1));
+    assert!(bytes[..51_200] == small());
+}
+
+#[test]
 fn a_grain_about_which_the_copies_disagree_is_not_given() {
     let (bytes, holes, told) = changed(|image| image[9 * 512] += 8);
     assert_eq!((holes, told), (vec![(0, 4096, Code::ImageDamaged)], 1));

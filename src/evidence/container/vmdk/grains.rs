@@ -226,7 +226,9 @@ impl Grains {
         })?;
         let index = grain.checked_rem(per_table).and_then(|index| usize::try_from(index).ok());
         let entry = index.and_then(|index| table.get(index)).copied().unwrap_or(LOST);
-        let range = self.bytes(grain.saturating_mul(self.header.grain), self.header.grain);
+        // A grain may reach past the last sector that the extent is for.
+        let start = grain.saturating_mul(self.header.grain);
+        let range = self.bytes(start, self.header.grain.min(end.saturating_sub(start)));
         let place = match entry {
             0 => Place::Absent,
             ZERO if self.header.zero_grains => Place::Zeros,
