@@ -8,7 +8,6 @@ use assay::problem::{Code, Problem};
 
 /// Bytes of an index block.
 const BLOCK: usize = 4096;
-const FOLDER: &str = "many";
 
 /// Where the index blocks of a volume are.
 fn blocks(volume: &Editor) -> Vec<usize> {
@@ -89,7 +88,7 @@ fn entries_that_the_table_does_not_confirm_are_told_once_a_folder() {
     for (at, value, len, why) in [
         (6, 9, 2, "its record is in another use"),
         (0, 1 << 40, 6, "there is no such record, or it cannot be read"),
-        (0, 24, 6, "there is no such record, or it cannot be read"),
+        (0, 24, 6, "its record has not this name in this folder"),
         (0, 64, 6, "its record has not this name in this folder"),
         (16, 5, 6, "it names another folder as its own"),
     ] {
@@ -101,8 +100,11 @@ fn entries_that_the_table_does_not_confirm_are_told_once_a_folder() {
         assert_eq!(live(&nodes), live(&before), "the table is believed");
         assert!(listing.problems.len() <= 2, "{:?}", listing.problems);
         let told = details(&listing.problems);
-        assert!(told[0].contains("has 1 entries that") && told[0].contains(why), "{told:?}");
-        assert_eq!(listing.problems[0].code, Code::FilesystemDamaged);
+        let entry =
+            told.iter().any(|told| told.contains("has 1 entries that") && told.contains(why));
+        assert!(entry, "{why}: {told:?}");
+        let codes = listing.problems.iter().map(|problem| problem.code);
+        assert!(codes.into_iter().all(|code| code == Code::FilesystemDamaged), "{told:?}");
     }
 }
 
@@ -198,7 +200,6 @@ fn links_of_blocks_that_circle_are_told_and_not_followed() {
     let (_, after, listing) = volume.walk();
     assert_eq!(live(&after), live(&nodes));
     assert!(!listing.problems.is_empty());
-    assert_eq!(FOLDER, "many");
 }
 
 #[test]

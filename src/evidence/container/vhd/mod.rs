@@ -213,7 +213,13 @@ fn believed(last: &[u8], start: &[u8]) -> Option<(Footer, bool, Option<&'static 
         if let Some(copy) = copy {
             return Some((copy, true, Some(told)));
         }
-        let fixed = Footer::parse(last).filter(|footer| footer.kind == Kind::Fixed)?;
+        let unsound = Footer::parse(last)?;
+        if unsound.kind != Kind::Fixed && start == last {
+            // Written so by a program that forgot the sums: damage does not hit both alike.
+            let told = "the check sums of the footer and its copy do not hold; both are the same";
+            return Some((unsound, true, Some(told)));
+        }
+        let fixed = Some(unsound).filter(|footer| footer.kind == Kind::Fixed)?;
         return Some((fixed, false, Some("the check sum of the footer does not hold")));
     };
     let told = match copy {
