@@ -104,6 +104,34 @@ fn acquire(tree: &Tree, from: &Path, name: &str, segment: &str) -> Option<PathBu
     Some(target.with_extension("E01"))
 }
 
+/// The disk as `qemu-img` writes it in every format that is read; none where it is not installed.
+fn virtual_disks(tree: &Tree, from: &Path) -> Vec<PathBuf> {
+    let kinds: [(&str, &str, &[&str]); 13] = [
+        ("fixed.vhd", "vpc", &["-o", "subformat=fixed,force_size=on"]),
+        ("dynamic.vhd", "vpc", &["-o", "subformat=dynamic,force_size=on"]),
+        ("fixed.vhdx", "vhdx", &["-o", "subformat=fixed"]),
+        ("dynamic.vhdx", "vhdx", &["-o", "subformat=dynamic"]),
+        ("old.qcow2", "qcow2", &["-o", "compat=0.10"]),
+        ("new.qcow2", "qcow2", &["-o", "compat=1.1,cluster_size=4096"]),
+        ("deflate.qcow2", "qcow2", &["-c"]),
+        ("zstd.qcow2", "qcow2", &["-c", "-o", "compression_type=zstd"]),
+        ("sparse.vmdk", "vmdk", &["-o", "subformat=monolithicSparse"]),
+        ("flat.vmdk", "vmdk", &["-o", "subformat=monolithicFlat"]),
+        ("twogbsparse.vmdk", "vmdk", &["-o", "subformat=twoGbMaxExtentSparse"]),
+        ("twogbflat.vmdk", "vmdk", &["-o", "subformat=twoGbMaxExtentFlat"]),
+        ("stream.vmdk", "vmdk", &["-o", "subformat=streamOptimized"]),
+    ];
+    let convert = |(name, format, options): &(&str, &str, &[&str])| {
+        let to = tree.beside(name);
+        let (from, target) = (from.to_str()?, to.to_str()?);
+        let head = ["convert", "-f", "raw", "-O", format];
+        let output = tool("qemu-img", &[&head, *options, &[from, target]].concat())?;
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        Some(to)
+    };
+    kinds.iter().map_while(convert).collect()
+}
+
 /// The table without the named columns.
 fn without(table: &[u8], left_out: &[&str]) -> Vec<Vec<String>> {
     let mut reader = csv::Reader::from_reader(table);
@@ -127,6 +155,7 @@ fn one_disk_in_every_container_gives_the_same_tables() {
     let mut images = vec![whole.clone(), tree.beside("split.001")];
     images.extend(acquire(&tree, &whole, "one", "1400MiB"));
     images.extend(acquire(&tree, &whole, "many", "1MiB"));
+    images.extend(virtual_disks(&tree, &whole));
     let known = tree.beside("known.csv");
     let first = tree.beside("first");
     run(&plan(&whole, &first)).unwrap();
