@@ -190,8 +190,7 @@ fn indices(codes: &mut Codes<'_, '_>, size: u8, pixels: u32) -> Option<()> {
     let (mut width, mut free) = (first_width, first_free);
     let mut previous: Option<u32> = None;
     let mut done = 0_u64;
-    loop {
-        let Some(code) = codes.next(width)? else { break };
+    while let Some(code) = codes.next(width)? {
         let code = usize::try_from(code).ok()?;
         if code == clear {
             (width, free, previous) = (first_width, first_free, None);

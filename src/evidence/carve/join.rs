@@ -40,6 +40,13 @@ pub(super) struct Joined {
     pub(super) rest: u64,
 }
 
+/// The last place at which foreign bytes may have begun that were noticed at `failed`: behind a run
+/// of equal bytes they are noticed in the block that follows it.
+pub(super) fn last_cut(view: &View, body: u64, failed: u64) -> u64 {
+    let cut = view.boundary(failed);
+    view.boundary(jpeg::settled(view, cut, body))
+}
+
 /// A picture to be joined.
 pub(super) struct Joining<'a> {
     pub(super) view: &'a View,
@@ -70,7 +77,7 @@ impl Joining<'_> {
     /// Where the first fragment may end, the likeliest first.
     fn cuts(&self, body: u64, failed: u64) -> Vec<u64> {
         let mut cuts = Vec::new();
-        let mut cut = self.view.boundary(failed);
+        let mut cut = last_cut(self.view, body, failed);
         while cut > body && cuts.len() < MOST_CUTS {
             cuts.push(cut);
             let enough = cuts.len() >= 2 && failed.saturating_sub(cut) >= LAG;

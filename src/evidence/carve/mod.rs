@@ -295,7 +295,7 @@ impl Carving<'_> {
             let limit = beginning.broken.at.saturating_add(self.view.block());
             let picture = beginning.broken.body.is_some();
             let near = taken.get(next).is_some_and(|(start, _)| !picture || *start <= limit);
-            let Some(at) = left.from_origin(beginning.at).filter(|_| near) else { continue };
+            let Some(at) = left.place_of(beginning.at).filter(|_| near) else { continue };
             if self.cancelled() || allowance.is_used_up() {
                 break;
             }
@@ -317,7 +317,7 @@ impl Carving<'_> {
         let mut left = self.view.without(&self.taken());
         for number in 0..self.broken.len() {
             let Some(beginning) = self.broken.get(number).copied() else { break };
-            let Some(at) = left.from_origin(beginning.at) else { continue };
+            let Some(at) = left.place_of(beginning.at) else { continue };
             if beginning.done || beginning.broken.body.is_none() {
                 continue;
             }
@@ -363,7 +363,7 @@ impl Carving<'_> {
             }
             let next = starts.partition_point(|at| *at <= beginning.header_end());
             let foreign = starts.get(next).copied().unwrap_or(u64::MAX);
-            let cut = self.view.boundary(beginning.broken.at).min(foreign);
+            let cut = join::last_cut(&self.view, body, beginning.broken.at).min(foreign);
             let pixels = cut.saturating_sub(body);
             if pixels >= LEAST || (pixels > 0 && beginning.broken.worth) {
                 let pieces = vec![(beginning.at, cut.saturating_sub(beginning.at))];

@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_chunk_that_goes_on_elsewhere_is_told_by_its_checksum() {
-        let data: Vec<u8> = (0..1000_u32).map(|n| (n * n >> 3) as u8).collect();
+        let data: Vec<u8> = (0..1000_u32).map(|n| ((n * n) >> 3) as u8).collect();
         let mut chunk = [&1000_u32.to_be_bytes()[..], b"IDAT", &data].concat();
         let sum = crc32fast::hash(&chunk[4..]);
         chunk.extend_from_slice(&sum.to_be_bytes());

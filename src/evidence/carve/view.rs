@@ -84,7 +84,7 @@ impl View {
     }
 
     /// A position of the first view in this one; `None` where it was taken out.
-    pub(super) fn from_origin(&self, origin: u64) -> Option<u64> {
+    pub(super) fn place_of(&self, origin: u64) -> Option<u64> {
         let after = self.runs.partition_point(|run| run.origin <= origin);
         let run = self.runs.get(after.checked_sub(1)?)?;
         let skip = origin.checked_sub(run.origin).filter(|skip| *skip < run.len)?;
@@ -259,10 +259,10 @@ mod tests {
         assert_eq!(all(&less), bytes);
         for at in 0..less.len() {
             let [(origin, 1)] = less.origins(at, 1)[..] else { panic!("no origin of {at}") };
-            assert_eq!(less.from_origin(origin), Some(at));
+            assert_eq!(less.place_of(origin), Some(at));
             assert_eq!(less.extents(&[(at, 1)]), view.extents(&[(origin, 1)]));
         }
-        assert_eq!(less.from_origin(9), None);
+        assert_eq!(less.place_of(9), None);
         assert_eq!(less.origins(6, 12), [(6, 2), (16, 8), (40, 2)]);
     }
 

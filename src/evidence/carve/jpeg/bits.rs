@@ -186,14 +186,16 @@ impl<'a> Bits<'a> {
         self.skip(n).then_some(u32::try_from(value).ok()?)
     }
 
-    /// The byte at which following failed: a marker that comes too early, or the end of the code
-    /// that stands for nothing; such a code may begin in the last byte before foreign ones.
+    /// The byte at which following failed. Of a marker that comes too early it is the second one:
+    /// the first may be the last before foreign bytes, as may the beginning of a code that stands
+    /// for nothing.
     pub(super) fn failed_at(&self) -> u64 {
+        let marker = self.read_to().saturating_add(1);
         if self.ended && self.count < 32 {
-            return self.read_to();
+            return marker;
         }
         let (at, _) = Self::exact(self.source, self.place());
-        at.saturating_add(LONGEST_CODE).min(self.read_to())
+        at.saturating_add(LONGEST_CODE).min(marker)
     }
 
     /// Where the marker stands that ends the segment, once fewer than eight bits are left before
