@@ -7,7 +7,7 @@ use std::process::Command;
 fn python(program: &str) -> Option<Vec<u8>> {
     let out = Command::new("python3").args(["-c", program]).output();
     let Ok(out) = out else {
-        println!("skipped: python3 is not installed");
+        crate::support::skip("python3 is not installed");
         return None;
     };
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));

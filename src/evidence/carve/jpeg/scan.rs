@@ -12,8 +12,8 @@ use super::bits::{Bits, Place};
 use super::frame::{Component, Frame, Kind, Nonzero, Scan};
 use super::huffman::Huffman;
 
-/// Means of eight-bit samples lie within 1024; writers round and overshoot.
-const LARGEST_MEAN: u32 = 2048 + 256;
+/// Means of eight-bit samples lie within this, and two steps of their scale for rounding.
+const LARGEST_MEAN: u32 = 1024;
 /// Bytes of padding that are passed over before a marker.
 const SLACK: u32 = 16;
 
@@ -160,8 +160,10 @@ impl Tables {
         let difference = signed(bits.take(size.into())?, size.into());
         let mean = standing.means.get_mut(number)?;
         *mean = mean.wrapping_add(difference);
-        let scaled = mean.wrapping_shl(self.scan.low).saturating_mul(part.scale);
-        (!self.frame.eight_bit || scaled.unsigned_abs() <= LARGEST_MEAN).then_some(())
+        let step = part.scale.wrapping_shl(self.scan.low);
+        let largest = LARGEST_MEAN.saturating_add(step.unsigned_abs().saturating_mul(2));
+        let sound = mean.saturating_mul(step).unsigned_abs() <= largest;
+        (!self.frame.eight_bit || sound).then_some(())
     }
 
     /// One band of a progressive picture for the first time.
