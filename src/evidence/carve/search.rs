@@ -8,6 +8,7 @@
 //! Sources: the format of each mark as named in `signature`.
 
 use std::io::ErrorKind;
+use std::sync::OnceLock;
 
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 
@@ -66,7 +67,7 @@ pub(super) fn begins_anew(head: &[u8]) -> bool {
 
 /// One set of marks and how far a buffer was searched for it.
 struct Pass {
-    searcher: Option<Searcher>,
+    searcher: Option<&'static Searcher>,
     marks: Vec<(&'static [u8], u64, Start)>,
     /// Where in the view the search goes on.
     from: u64,
@@ -75,10 +76,17 @@ struct Pass {
 }
 
 impl Pass {
-    fn new(marks: Vec<(&'static [u8], u64, Start)>) -> Self {
-        let mut builder = Config::new().match_kind(MatchKind::LeftmostFirst).builder();
-        builder.extend(marks.iter().map(|(mark, ..)| *mark));
-        Self { searcher: builder.build(), marks, from: 0, next: None }
+    /// - `kept`: the searcher of these marks, made once.
+    fn new(
+        marks: Vec<(&'static [u8], u64, Start)>,
+        kept: &'static OnceLock<Option<Searcher>>,
+    ) -> Self {
+        let searcher = kept.get_or_init(|| {
+            let mut builder = Config::new().match_kind(MatchKind::LeftmostFirst).builder();
+            builder.extend(marks.iter().map(|(mark, ..)| *mark));
+            builder.build()
+        });
+        Self { searcher: searcher.as_ref(), marks, from: 0, next: None }
     }
 
     /// The next match in a buffer that begins at `start` of the view.
@@ -100,7 +108,7 @@ impl Pass {
     /// The first match, and which mark it is.
     fn find(&self, rest: &[u8]) -> Option<(usize, usize)> {
         // Below the length a vector search needs, and on processors without one, one by one.
-        if let Some(searcher) = self.searcher.as_ref().filter(|s| rest.len() >= s.minimum_len()) {
+        if let Some(searcher) = self.searcher.filter(|s| rest.len() >= s.minimum_len()) {
             let found = searcher.find(rest)?;
             return Some((found.start(), found.pattern().as_usize()));
         }
@@ -128,8 +136,11 @@ pub(super) struct Search<'a> {
 impl<'a> Search<'a> {
     pub(super) fn new(source: &'a dyn ReadAt) -> Self {
         let bitmaps = BITMAP_FIELDS.map(|field| (field, BITMAP_FIELDS_AT, Start::Bmp));
-        let passes = [Pass::new(MARKS.to_vec()), Pass::new(bitmaps.to_vec())];
-        let buffer = vec![0; BUFFER];
+        static SEARCHERS: [OnceLock<Option<Searcher>>; 2] = [OnceLock::new(), OnceLock::new()];
+        let [first, second] = &SEARCHERS;
+        let passes = [Pass::new(MARKS.to_vec(), first), Pass::new(bitmaps.to_vec(), second)];
+        // A piece of slack is short, and there may be a million of them.
+        let buffer = vec![0; usize::try_from(source.len()).map_or(BUFFER, |len| len.min(BUFFER))];
         Self { source, buffer, filled: 0, start: 0, passes, floor: 0, unreadable: 0 }
     }
 

@@ -143,4 +143,18 @@ pub trait FileSystem: Send + Sync {
         cancel: &AtomicBool,
         emit: &mut dyn FnMut(Node) -> ControlFlow<()>,
     ) -> Listing;
+
+    /// True where blocks between the data of an object can hold the map of its blocks, so that its
+    /// remains are only in one piece without them.
+    fn leaves_maps(&self) -> bool {
+        false
+    }
+
+    /// True where a free block can hold the map of a deleted object's blocks.
+    ///
+    /// - `at`: its first byte in the volume.
+    fn is_leftover_map(&self, at: u64, block: &[u8]) -> bool {
+        let _ = (at, block);
+        false
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::bytes::ReadAt;
 use crate::evidence::carve::{Carved, Space, Summary, carve};
-use crate::evidence::filesystem::{Node, NodeContent, Unowned};
+use crate::evidence::filesystem::{FileSystem, Node, NodeContent, Runs, Unowned};
 use crate::item::{
     AllocStatus, Extent, ItemMeta, NameAttribution, ObjectKind, ObjectPath, Place, RecoveryBasis,
 };
@@ -18,6 +18,8 @@ use crate::problem::{Code, Problem, Stage};
 
 /// Deleted objects whose places are remembered; of more, duplicates are listed.
 const MOST: usize = 1 << 20;
+/// Bytes looked at at once, a multiple of every block size.
+const LOOK: usize = 1 << 20;
 /// Bytes of a block where there is no file system.
 const SECTOR: u64 = 512;
 
@@ -58,6 +60,8 @@ pub(super) struct Carving<'a> {
     pub(super) root: &'a ObjectPath,
     /// Bytes of a cluster.
     pub(super) block: Option<u64>,
+    /// The file system, where there is one that was read.
+    pub(super) system: Option<&'a dyn FileSystem>,
     pub(super) recovered: &'a Recovered,
     pub(super) cancel: &'a AtomicBool,
 }
@@ -74,6 +78,10 @@ impl Carving<'_> {
         let ((free, more_free), (slack, more_slack)) = (free.sorted(), slack.sorted());
         let mut told = Told { left_out: more_free.saturating_add(more_slack), ..Told::default() };
         let block = self.block.unwrap_or(SECTOR);
+        let free = match self.system.filter(|system| system.leaves_maps()) {
+            Some(system) => self.without_maps(system, &free, block),
+            None => free,
+        };
         let space = Space { runs: free, block };
         self.space(&space, AllocStatus::Carved, &mut told, emit);
         for run in slack {
@@ -84,6 +92,40 @@ impl Carving<'_> {
             self.space(&space, AllocStatus::Slack, &mut told, emit);
         }
         (told.problems(), told.stopped)
+    }
+
+    /// The runs without blocks that hold maps of deleted objects' blocks.
+    fn without_maps(
+        &self,
+        system: &dyn FileSystem,
+        runs: &[(u64, u64)],
+        block: u64,
+    ) -> Vec<(u64, u64)> {
+        let mut left = Runs::default();
+        let size = usize::try_from(block).unwrap_or(usize::MAX);
+        let mut buffer = vec![0; LOOK];
+        for (start, len) in runs {
+            let (mut at, end) = (*start, start.saturating_add(*len));
+            while at < end {
+                let want = usize::try_from(end.saturating_sub(at)).map_or(LOOK, |n| n.min(LOOK));
+                let bytes = buffer.get_mut(..want).unwrap_or_default();
+                // What cannot be read is met again where it is searched.
+                let n = self.volume.fill_at(at, bytes).unwrap_or(0);
+                let bytes = bytes.get(..n).unwrap_or_default();
+                let mut place = at;
+                for piece in bytes.chunks(size.max(1)) {
+                    let len = u64::try_from(piece.len()).unwrap_or(0);
+                    if piece.len() < size || !system.is_leftover_map(place, piece) {
+                        left.push(place, len);
+                    }
+                    place = place.saturating_add(len);
+                }
+                let next = at.saturating_add(u64::try_from(want).unwrap_or(1).max(1));
+                left.push(place, next.saturating_sub(place));
+                at = next;
+            }
+        }
+        left.sorted().0
     }
 
     fn space(

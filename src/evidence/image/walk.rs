@@ -80,7 +80,7 @@ impl Walk<'_> {
                 self.examine(&mut out, &path, &mut row, walked)
             } else {
                 let unowned = whole(part.len);
-                self.carve(&mut out, &path, (unowned, &Recovered::default()), &row, walked)
+                self.carve(&mut out, &path, (unowned, &Recovered::default()), None, &row, walked)
             }
         }));
         let problems = done.unwrap_or_else(|_| {
@@ -113,7 +113,8 @@ impl Walk<'_> {
                 row.bytes.unexamined = row.length;
                 (row.fs_type, row.encryption) = (fs_type, encryption);
                 let unowned = if opaque { Unowned::default() } else { whole(row.length) };
-                let told = self.carve(out, path, (unowned, &Recovered::default()), row, walked);
+                let found = (unowned, &Recovered::default());
+                let told = self.carve(out, path, found, None, row, walked);
                 return std::iter::once(problem).chain(told).collect();
             }
         };
@@ -141,7 +142,7 @@ impl Walk<'_> {
             return problems;
         }
         problems.extend(contradictions(row, existing));
-        problems.extend(self.carve(out, path, (unowned, &recovered), row, walked));
+        problems.extend(self.carve(out, path, (unowned, &recovered), Some(&*system), row, walked));
         problems
     }
 
@@ -151,6 +152,7 @@ impl Walk<'_> {
         out: &mut Out<'_>,
         root: &ObjectPath,
         (unowned, recovered): (Unowned, &Recovered),
+        system: Option<&dyn FileSystem>,
         row: &VolumeRow,
         walked: &mut Walked,
     ) -> Vec<Problem> {
@@ -158,7 +160,7 @@ impl Walk<'_> {
             return Vec::new();
         }
         let (volume, block) = (out.volume, row.cluster_size);
-        let carving = Carving { volume, root, block, recovered, cancel: self.cancel };
+        let carving = Carving { volume, root, block, system, recovered, cancel: self.cancel };
         let emit = &mut *self.emit;
         let (problems, stopped) = carving.run(unowned, &mut |node: Node| {
             walked.seen = walked.seen.saturating_add(1);

@@ -19,6 +19,7 @@ mod group;
 mod history;
 mod inode;
 mod journal;
+mod leftover;
 mod listing;
 mod map;
 mod names;
@@ -84,6 +85,15 @@ impl FileSystem for Ext {
         emit: &mut dyn FnMut(Node) -> ControlFlow<()>,
     ) -> Listing {
         listing::list(self, root, cancel, emit)
+    }
+
+    fn leaves_maps(&self) -> bool {
+        true
+    }
+
+    fn is_leftover_map(&self, at: u64, block: &[u8]) -> bool {
+        let number = at.checked_div(self.disk.superblock.block_size).unwrap_or(0);
+        leftover::is_map(number, block, self.disk.superblock.blocks)
     }
 }
 
