@@ -305,3 +305,17 @@ fn chance_gives_no_find() {
     assert_eq!(summary.bytes_searched, 256 << 20);
     assert!(summary.candidates > 0);
 }
+
+#[test]
+fn the_shortest_spaces_are_searched_to_their_end() {
+    let gif = b"GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02L\x01\0;";
+    for len in 0..200 {
+        assert_eq!(carved(vec![0x41; 200], vec![(0, len)], 512).list(), [], "{len} bytes");
+    }
+    for behind in 0..80 {
+        let bytes = [&gif[..], &vec![0x41; behind]].concat();
+        let len = u64::try_from(bytes.len()).unwrap();
+        let found = carved(bytes, vec![(0, len)], 512).list();
+        assert_eq!(found, [(FileType::Gif, gif.len() as u64, true)], "{behind} bytes behind");
+    }
+}

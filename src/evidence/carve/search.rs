@@ -17,6 +17,8 @@ use crate::bytes::{ReadAt, Unreadable};
 
 /// Bytes searched at once; they stay in the second-level cache.
 const BUFFER: usize = 256 * 1024;
+/// Bytes of the smallest buffer: more than is kept, so that there is room behind it.
+const SMALLEST: usize = 64;
 /// Bytes kept of the buffer before: one less than the longest mark.
 const CARRIED: usize = 5;
 /// Bytes given up at a place that cannot be read and does not say how far.
@@ -140,7 +142,8 @@ impl<'a> Search<'a> {
         let [first, second] = &SEARCHERS;
         let passes = [Pass::new(MARKS.to_vec(), first), Pass::new(bitmaps.to_vec(), second)];
         // A piece of slack is short, and there may be a million of them.
-        let buffer = vec![0; usize::try_from(source.len()).map_or(BUFFER, |len| len.min(BUFFER))];
+        let room = usize::try_from(source.len()).map_or(BUFFER, |len| len.clamp(SMALLEST, BUFFER));
+        let buffer = vec![0; room];
         Self { source, buffer, filled: 0, start: 0, passes, floor: 0, unreadable: 0 }
     }
 
