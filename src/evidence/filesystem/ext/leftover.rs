@@ -34,6 +34,9 @@ fn is_extents(bytes: &[u8]) -> bool {
 fn is_numbers(number: u64, bytes: &[u8], blocks: u64) -> bool {
     let (words, _) = bytes.as_chunks::<4>();
     let mut numbers = words.iter().map(|word| u64::from(u32::from_le_bytes(*word)));
+    if bytes.starts_with(&[0; 4]) {
+        return false;
+    }
     let (mut count, mut following, mut last) = (0_u64, 0_u64, number);
     for next in numbers.by_ref().take_while(|next| *next != 0) {
         if next >= blocks {
