@@ -58,7 +58,7 @@ fn a_backing_file_comes_from_the_operator_alone() {
     let parent = folder.path().join("plain.qcow2");
     let container = open_with(&child, &[&parent]).unwrap();
     assert_eq!(container.problems(), []);
-    assert_eq!(container.facts().parents, [parent.clone()]);
+    assert_eq!(container.facts().parents, std::slice::from_ref(&parent));
     assert_eq!(container.facts().segments.len(), 2);
     let expected = written(&medium(), 700_416, &[(1000, b'c', 300), (65_536, 0, 65_536)]);
     reads(&container, &expected);
@@ -206,7 +206,7 @@ fn a_chain_of_three_is_found_in_any_order() {
     }
     let expected = converted(top.as_ref()).unwrap();
     for parents in [[&base, &middle], [&middle, &base]] {
-        let parents = parents.map(|parent| Path::new(parent));
+        let parents = parents.map(Path::new);
         let container = open_with(top.as_ref(), &parents).unwrap();
         reads(&container, &expected);
     }

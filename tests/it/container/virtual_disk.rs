@@ -10,6 +10,9 @@ use assay::problem::Code;
 
 use super::{decode, ewf, open};
 
+/// What was not given of a medium: where, how much and why.
+type Holes = Vec<(u64, u64, Code)>;
+
 /// The medium of the small images.
 pub(super) fn small() -> Vec<u8> {
     ewf::medium()
@@ -88,10 +91,7 @@ pub(super) fn converted(image: &Path) -> Option<Vec<u8>> {
 }
 
 /// What an image that was changed still gives; `None` where it is refused or too long to read.
-pub(super) fn seen(
-    path: &Path,
-    parents: &[&Path],
-) -> Option<(Vec<u8>, Vec<(u64, u64, Code)>, usize)> {
+pub(super) fn seen(path: &Path, parents: &[&Path]) -> Option<(Vec<u8>, Holes, usize)> {
     let container = open_with(path, parents).ok()?;
     if container.facts().media_size > 1 << 22 {
         return None;
