@@ -68,6 +68,8 @@ pub struct Walked {
     pub directories: u64,
     /// True where the walk was stopped before its end.
     pub stopped: bool,
+    /// Bytes of the medium, where it is an image.
+    pub media: u64,
     /// Volumes and the gaps between them, in the order of the medium's table.
     pub volumes: Vec<VolumeRow>,
     /// What is wrong with the medium or a volume as a whole.

@@ -209,8 +209,8 @@ impl Written {
         for (number, walked) in (1..).zip(walked) {
             for row in &walked.volumes {
                 tables::volumes(&mut tables.volumes, number, row)?;
-                tables.tally.add_volume(row);
             }
+            tables.tally.add_medium(walked);
         }
         tables.commit()
     }
@@ -229,6 +229,9 @@ impl Written {
         } else if self.tally.volumes_unbalanced > 0 {
             let volumes = self.tally.volumes_unbalanced;
             run.failure = format!("the bytes of {volumes} volumes do not sum to their lengths");
+        } else if self.tally.media_incomplete > 0 {
+            let media = self.tally.media_incomplete;
+            run.failure = format!("{media} media have bytes that are in no volume and no gap");
         } else if self.orphans > 0 {
             run.failure = format!("{} objects lie in one that has no row", self.orphans);
         }

@@ -235,6 +235,12 @@ fn balance(page: &mut Page, run: &RunManifest, tally: &Tally) {
     ] {
         page.pair(0, &format!("bytes, {class}"), &bytes.to_string());
     }
+    page.pair(0, "bytes of the media", &tally.media_bytes.to_string());
+    if tally.shared > 0 {
+        page.pair(0, "bytes that two volumes claim, in both", &tally.shared.to_string());
+    }
+    let whole = if tally.media_incomplete == 0 { "yes" } else { "NO: FAILED" };
+    page.pair(0, "volumes and gaps cover the media", whole);
     let held = if tally.volumes_unbalanced == 0 { "yes" } else { "NO: FAILED" };
     page.pair(0, "the bytes of every volume sum to its length", held);
     page.pair(0, "problems of volumes and media", &tally.located.to_string());

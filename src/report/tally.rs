@@ -1,7 +1,7 @@
 //! What the summary counts, gathered while the rows are written, in bounded memory.
 
 use crate::evidence::filesystem::ByteClasses;
-use crate::evidence::{Action, VolumeRow};
+use crate::evidence::{Action, VolumeRow, Walked};
 use crate::item::{AllocStatus, ObjectKind, Status};
 use crate::matching::{Disposition, Finding, MatchKind};
 use crate::perceptual::PdqQuality;
@@ -81,6 +81,12 @@ pub(super) struct Tally {
     pub(super) volumes_incomplete: u64,
     /// Volumes whose bytes do not sum to their length.
     pub(super) volumes_unbalanced: u64,
+    /// Bytes of all media.
+    pub(super) media_bytes: u64,
+    /// Bytes that two volumes claim; each counts them as its own.
+    pub(super) shared: u64,
+    /// Media of which bytes are in no volume and no gap.
+    pub(super) media_incomplete: u64,
     /// Bytes of all volumes by class.
     pub(super) bytes: ByteClasses,
     /// Problems that belong to no object.
@@ -147,8 +153,17 @@ impl Tally {
         numbers
     }
 
+    /// Counts what a walk gave of a medium: its volumes and gaps are to cover it.
+    pub(super) fn add_medium(&mut self, walked: &Walked) {
+        let sum = walked.volumes.iter().fold(0_u64, |sum, row| sum.saturating_add(row.length));
+        self.media_bytes = self.media_bytes.saturating_add(walked.media);
+        self.shared = self.shared.saturating_add(sum.saturating_sub(walked.media));
+        self.media_incomplete += u64::from(!walked.stopped && sum < walked.media);
+        walked.volumes.iter().for_each(|row| self.add_volume(row));
+    }
+
     /// Counts a volume or gap.
-    pub(super) fn add_volume(&mut self, row: &VolumeRow) {
+    fn add_volume(&mut self, row: &VolumeRow) {
         *self.volumes.entry(row.action).or_default() += 1;
         self.volumes_incomplete += u64::from(row.is_incomplete());
         self.volumes_unbalanced += u64::from(!row.is_balanced());

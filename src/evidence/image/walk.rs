@@ -45,7 +45,7 @@ pub(super) struct Walk<'a> {
 impl Walk<'_> {
     /// Gives every object of every volume, in order.
     pub(super) fn run(mut self) -> Walked {
-        let mut walked = Walked::default();
+        let mut walked = Walked { media: self.media.len(), ..Walked::default() };
         let key = OrderKey::evidence(self.number);
         let path = ObjectPath::evidence(self.number);
         let located = |problem| Located { key: key.clone(), path: path.text(), problem };
