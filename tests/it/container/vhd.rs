@@ -158,6 +158,18 @@ fn varied(len: usize) -> Vec<u8> {
     (0..len / 8).flat_map(word).collect()
 }
 
+/// A dynamic image with the check sums of its footers and header made to hold.
+fn with_sums(mut image: Vec<u8>) -> Vec<u8> {
+    let end = image.len() - 512;
+    for (at, len, sum_at) in [(0, 512, 64), (512, 1024, 36), (end, 512, 64)] {
+        let part = &mut image[at..at + len];
+        part[sum_at..sum_at + 4].fill(0);
+        let sum = !part.iter().map(|byte| u32::from(*byte)).sum::<u32>();
+        part[sum_at..sum_at + 4].copy_from_slice(&sum.to_be_bytes());
+    }
+    image
+}
+
 fn qemu_img(arguments: &[&str]) -> Option<()> {
     let output = crate::support::tool("qemu-img", arguments)?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -224,10 +236,8 @@ fn public_images_are_read_with_their_parents_or_name_them() {
     let container = open(&child).unwrap();
     // Whoever made the pair gave both an identifier and no new check sums.
     let told: Vec<_> = container.problems().iter().map(|one| one.detail.as_str()).collect();
-    assert!(
-        told.len() == 2 && told.iter().all(|one| one.contains("both are the same")),
-        "{told:?}"
-    );
+    let has = |what: &str| told.iter().any(|one| one.contains(what));
+    assert!(has("both are the same") && has("header of the table of blocks"), "{told:?}");
     assert_eq!(container.facts().parents.len(), 1);
     assert_eq!(decode(&container, 65_536).1, []);
     let error = open(&public("fat-differential.vhd").unwrap()).unwrap_err();
@@ -239,9 +249,12 @@ fn public_images_are_read_with_their_parents_or_name_them() {
     for name in ["ext2.vhd", "image.vhd"] {
         let path = public(name).unwrap();
         let back = folder.path().join("back");
-        let (from, to) = (path.to_str().unwrap(), back.to_str().unwrap());
         let container = open(&path).unwrap();
         let bytes = decode(&container, 1 << 20);
+        // The other program refuses sums that do not hold.
+        let sealed = folder.path().join("sealed.vhd");
+        fs::write(&sealed, with_sums(fs::read(&path).unwrap())).unwrap();
+        let (from, to) = (sealed.to_str().unwrap(), back.to_str().unwrap());
         if qemu_img(&["convert", "-f", "vpc", "-O", "raw", from, to]).is_none() {
             return;
         }

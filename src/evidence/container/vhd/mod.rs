@@ -1,7 +1,8 @@
 //! Virtual Hard Disk: fixed, dynamic and differencing images of Virtual PC, Hyper-V and others.
 //!
 //! A damaged footer is told, and its copy is used where that is sound. Nothing else of the format
-//! has a copy: a header whose check sum does not hold is refused. The size of the medium is the
+//! has a copy: a header whose check sum does not hold is told, and refused where its table has not
+//! exactly the entries that the medium asks for. The size of the medium is the
 //! footer's current size; its geometry is only noted. A differencing image is read with its parent,
 //! which is known by the identifier in its own footer.
 //!
@@ -27,6 +28,8 @@ use crate::problem::{Code, Problem, Stage};
 use blocks::{Fixed, MOST_ENTRIES, Table};
 use footer::{Footer, Kind};
 use header::Header;
+
+const HEADER_SUM: &str = "the check sum of the header of the table of blocks does not hold";
 
 /// The footer that is believed, and where the medium's bytes may be.
 struct Ends {
@@ -97,6 +100,9 @@ fn chain(opener: &Opener<'_>, file: Arc<ImageFile>) -> Result<Image, ContainerEr
     };
     let copy = has_copy.then(|| 0..size(footer::SIZE));
     let (header, table) = table(&file, &data, &footer, copy)?;
+    if !header.is_sound {
+        image.problems.push(damage(&file, HEADER_SUM));
+    }
     if !table.doubtful().is_empty() {
         let count = table.doubtful().len();
         let why = format!("{count} blocks lie on one another or on structures; they are not read");
@@ -135,6 +141,12 @@ fn table(
     if footer.size.div_ceil(u64::from(header.block_size)) > most {
         let (path, what) = (super::shown(file.path()), "table of blocks");
         return Err(ContainerError::TooLarge { path, what, most });
+    }
+    // A sum that was not written anew is told; other damage does not leave exactly the entries that
+    // the size of the medium asks for.
+    let exact = footer.size.div_ceil(u64::from(header.block_size)) == u64::from(header.entries);
+    if !header.is_sound && !exact {
+        return Err(damaged(at, HEADER_SUM.to_owned()));
     }
     let own = at..at.saturating_add(size(header::SIZE));
     let reserved = copy.into_iter().chain([own]).collect();
