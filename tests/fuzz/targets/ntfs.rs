@@ -156,12 +156,6 @@ fuzz_target!(init: seed(), |bytes: &[u8]| {
         if let NodeContent::Extents(extents) = node.content {
             let sum = extents.iter().map(|extent| extent.len).sum();
             assert_eq!(node.meta.size, Some(sum));
-            // What a compressed unit makes.
-            #[cfg(feature = "planted")]
-            assert!(
-                !extents.iter().any(|e| matches!(e.place, Place::Lznt1 { .. })) || sum == 63_000,
-                "planted: a compressed content of another length"
-            );
             for extent in &extents {
                 if let Place::Disk(at) = extent.place {
                     assert!(at + extent.len <= len);
@@ -174,6 +168,12 @@ fuzz_target!(init: seed(), |bytes: &[u8]| {
         ControlFlow::Continue(())
     });
     assert_eq!(listing.bytes.total(), len, "{:?}", listing.bytes);
+    // Only a change behind a check that was put right gets so far.
+    #[cfg(feature = "planted")]
+    assert!(
+        !listing.problems.iter().any(|problem| problem.detail.contains("does not list")),
+        "planted: an index that lists less than the table"
+    );
 });
 
 /// Bytes and what is missing sum to the size.
