@@ -16,7 +16,7 @@ pub(super) fn tool() -> Tool {
         commit: env!("ASSAY_COMMIT").to_owned(),
         binary_sha256: file_sha256(Path::new("/proc/self/exe")).unwrap_or_else(unknown),
         build: env!("ASSAY_BUILD").to_owned(),
-        lock_sha256: sha256(include_bytes!("../../Cargo.lock")),
+        lock_sha256: Digest::sha256(&[include_bytes!("../../Cargo.lock")]).to_string(),
         kernels: BTreeMap::from([
             ("digest".to_owned(), "portable".to_owned()),
             ("near".to_owned(), format!("{:?}", Kernel::best()).to_lowercase()),
@@ -61,15 +61,9 @@ fn said_by(program: &str, arguments: &[&str]) -> Option<String> {
     (output.status.success() && !text.is_empty()).then_some(text)
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    let mut hasher = Hasher::new(Selection::only(Algorithm::Sha256));
-    hasher.update(bytes);
-    hasher.finish().get(Algorithm::Sha256).as_ref().map(Digest::to_string).unwrap_or_default()
-}
-
 fn file_sha256(path: &Path) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the program's own file, not evidence")]
-    std::fs::read(path).ok().map(|bytes| sha256(&bytes))
+    std::fs::read(path).ok().map(|bytes| Digest::sha256(&[&bytes]).to_string())
 }
 
 /// The control computation: each digest of `abc` against its published value, and MD5, which is our

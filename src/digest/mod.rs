@@ -124,6 +124,20 @@ impl Digest {
         Some(Self(all, u8::try_from(pairs.len()).ok()?))
     }
 
+    /// The SHA-256 of some parts, one after the other.
+    ///
+    /// ```
+    /// use assay::digest::Digest;
+    /// let digest = Digest::sha256(&[b"a", b"bc"]).to_string();
+    /// assert!(digest.starts_with("ba7816bf8f01cfea"));
+    /// ```
+    pub fn sha256(parts: &[&[u8]]) -> Self {
+        use sha2::Digest as _;
+        let mut hasher = sha2::Sha256::new();
+        parts.iter().for_each(|part| hasher.update(part));
+        Self(hasher.finalize().into(), 32)
+    }
+
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
         self.0.get(..usize::from(self.1)).unwrap_or(&self.0)
@@ -136,10 +150,12 @@ impl Digest {
 
     /// Its text form, put together in `text`.
     pub fn hex<'a>(&self, text: &'a mut [u8; Self::LONGEST_HEX]) -> &'a str {
-        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        // Arithmetic instead of a table, on all 32 bytes whatever the length: so it is done sixteen
+        // digits at a time. A report has millions of these.
+        let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
         let (pairs, _) = text.as_chunks_mut::<2>();
-        for (pair, byte) in pairs.iter_mut().zip(self.bytes()) {
-            *pair = [byte >> 4, byte & 15].map(|d| DIGITS.get(usize::from(d)).map_or(b'0', |c| *c));
+        for (pair, byte) in pairs.iter_mut().zip(&self.0) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
         }
         let text = text.get(..2 * usize::from(self.1)).unwrap_or_default();
         std::str::from_utf8(text).unwrap_or_default()

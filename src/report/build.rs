@@ -102,12 +102,12 @@ pub fn build(
     manifest.add(schema::RUN_JSON, run_digest);
     written.files.iter().for_each(|(name, digest)| manifest.add(name, *digest));
     let mut sealed = manifest.clone();
-    sealed.add(schema::SUMMARY, run::sha256(text.as_bytes()));
+    sealed.add(schema::SUMMARY, Digest::sha256(&[text.as_bytes()]));
     custody.event(Event::RunEnd, "", &ending(run), "", "")?;
     custody.event(Event::ReportSealed, "", &sealed.seal_detail(), "", "")?;
 
     manifest.add(schema::CUSTODY.file, custody.sha256());
-    manifest.add(schema::SUMMARY, run::sha256(text.as_bytes()));
+    manifest.add(schema::SUMMARY, Digest::sha256(&[text.as_bytes()]));
     manifest.write(out)?;
     if let Some(sign) = sign {
         let signature = sign(manifest.text().as_bytes()).map_err(ReportError::Sign)?;

@@ -4,8 +4,7 @@
 //! predecessor 64 zeros, and `text(n)` the row as it stands in the file without its last cell and
 //! the comma before that. A few lines of any language check it (docs/report-format.md).
 
-use crate::digest::{Algorithm, Hasher, Selection};
-use std::fmt::Write as _;
+use crate::digest::Digest;
 
 /// The running state of one table's chain.
 ///
@@ -27,14 +26,9 @@ impl Default for Chain {
 impl Chain {
     /// Takes the next row's text and gives the value of its last cell.
     pub fn link(&mut self, text: &[u8]) -> &str {
-        let mut hasher = Hasher::new(Selection::only(Algorithm::Sha256));
-        hasher.update(self.0.as_bytes());
-        hasher.update(b"\n");
-        hasher.update(text);
+        let digest = Digest::sha256(&[self.0.as_bytes(), b"\n", text]);
         self.0.clear();
-        if let Some(digest) = hasher.finish().get(Algorithm::Sha256) {
-            let _never_fails = write!(self.0, "{digest}");
-        }
+        self.0.push_str(digest.hex(&mut [0; Digest::LONGEST_HEX]));
         &self.0
     }
 

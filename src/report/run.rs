@@ -3,7 +3,7 @@
 //! Everything that differs between two runs over the same evidence stands here and in custody.csv,
 //! so that the tables do not differ. Text is as it was given; JSON escapes it.
 
-use crate::digest::{Algorithm, Digest, Hasher, Selection};
+use crate::digest::{Algorithm, Digest, Hasher};
 use crate::hashset::{SetCounts, SetInfo};
 use crate::item::Timestamp;
 use crate::output::{OutputDir, OutputError};
@@ -236,7 +236,7 @@ impl RunManifest {
             let mut text = serde_json::to_vec_pretty(self)?;
             text.push(b'\n');
             file.write_all(&text)?;
-            Ok(sha256(&text))
+            Ok(Digest::sha256(&[&text]))
         })
     }
 }
@@ -247,13 +247,6 @@ pub fn now() -> String {
     let since = since.unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     Timestamp { seconds, nanos: since.subsec_nanos(), digits: 3, utc: true }.to_string()
-}
-
-/// SHA-256 of a text.
-pub(super) fn sha256(text: &[u8]) -> Digest {
-    let mut hasher = Hasher::new(Selection::only(Algorithm::Sha256));
-    hasher.update(text);
-    finish(hasher)
 }
 
 /// The SHA-256 of a hasher that computes it.

@@ -31,7 +31,7 @@ pub use source::{Folder, Source};
 
 use super::schema::{CUSTODY, JOURNAL, MANIFEST, RUN_JSON, SIGNATURE, SUMMARY, VOLUMES};
 use super::sign::PublicKey;
-use crate::digest::{Algorithm, Digest, Hasher, Selection};
+use crate::digest::Digest;
 use crate::matching::Index;
 use found::Found;
 use std::collections::BTreeMap;
@@ -255,7 +255,7 @@ fn hashed_whole(
     digested: &mut Digested,
 ) -> Result<Option<Vec<u8>>, VerifyError> {
     let bytes = source::whole(source, name)?;
-    digested.put(name, bytes.as_deref().map(sha256_of), None);
+    digested.put(name, bytes.as_deref().map(|bytes| Digest::sha256(&[bytes]).to_string()), None);
     Ok(bytes)
 }
 
@@ -308,11 +308,4 @@ fn noted_seal(noted: &str) -> Result<String, VerifyError> {
 /// True for 64 lower-case hex digits.
 fn hex64(text: &str) -> bool {
     text.len() == 64 && cells::is_hex(text)
-}
-
-fn sha256_of(bytes: &[u8]) -> String {
-    let mut hasher = Hasher::new(Selection::only(Algorithm::Sha256));
-    hasher.update(bytes);
-    let digest = hasher.finish().get(Algorithm::Sha256);
-    digest.as_ref().map(Digest::to_string).unwrap_or_default()
 }

@@ -10,8 +10,9 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 
 use super::content::BUFFER_BYTES;
 use super::object::{Shared, Worker, failed};
@@ -89,7 +90,17 @@ impl Pipeline<'_> {
             }
             drop((items, records_in));
             let mut result = Ok(());
-            for done in records {
+            let mut rest = Rest::default();
+            loop {
+                let done = match records.try_recv() {
+                    Ok(done) => done,
+                    Err(TryRecvError::Empty) => {
+                        rest.take();
+                        continue;
+                    }
+                    Err(TryRecvError::Disconnected) => break,
+                };
+                rest = Rest::default();
                 if result.is_ok() {
                     result = write(done);
                 }
@@ -270,10 +281,38 @@ impl Window<'_> {
     }
 
     /// Breaks where nobody takes jobs any more.
-    fn pass_on(&self, job: Job) -> ControlFlow<()> {
-        match self.items.send(job) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+    fn pass_on(&self, mut job: Job) -> ControlFlow<()> {
+        let mut rest = Rest::default();
+        loop {
+            job = match self.items.try_send(job) {
+                Ok(()) => return ControlFlow::Continue(()),
+                Err(TrySendError::Full(job)) => job,
+                Err(TrySendError::Disconnected(_)) => return ControlFlow::Break(()),
+            };
+            rest.take();
         }
+    }
+}
+
+/// The pause of a thread whose channel is full or empty.
+///
+/// To wait inside a channel is to look again and again for a while, and a walker or writer that is
+/// a little faster than the workers does that at every object: a tenth of a whole scan. The pause
+/// doubles while nothing changes. Its longest is shorter than what it takes to empty or fill a
+/// channel at the speed at which so long a pause comes about.
+struct Rest(Duration);
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self(Duration::from_micros(100))
+    }
+}
+
+impl Rest {
+    const LONGEST: Duration = Duration::from_millis(3);
+
+    fn take(&mut self) {
+        std::thread::sleep(self.0);
+        self.0 = (self.0 * 2).min(Self::LONGEST);
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::content::BUFFER_BYTES;
 use super::picture::LARGEST_PICTURE;
 use super::{ScanPlan, SourcePlan, VerifyImage};
-use crate::digest::{Algorithm, Digest, Hasher, Selection};
+use crate::digest::Digest;
 use crate::evidence::EvidenceSource;
 use crate::evidence::image::{HOLES_OF_ALL, HOLES_OF_ONE};
 use crate::item::escape;
@@ -119,23 +119,17 @@ pub(super) fn identity(
         lines.push(format!("source {evidence_id} {path} {identity} {place} {exhibit_ref}"));
         if let Some(image) = evidence.image() {
             let bad = format!("{:?}", image.facts().bad_sectors.as_slice());
-            lines.push(format!("bad_sectors {evidence_id} {}", sha256(bad.as_bytes())));
+            lines.push(format!("bad_sectors {evidence_id} {}", Digest::sha256(&[bad.as_bytes()])));
         }
     }
     for set in &run.sets {
         lines.push(format!("set {} {} {}", set.info.kind, set.info.name, set.info.sha256));
     }
-    lines.push(format!("case {}", sha256(format!("{:?}", plan.case).as_bytes())));
+    lines.push(format!("case {}", Digest::sha256(&[format!("{:?}", plan.case).as_bytes()])));
     lines.join("\n")
 }
 
 /// A path as one inert line.
 pub(super) fn shown(path: &Path) -> String {
     escape::cell(path.as_os_str().as_encoded_bytes())
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let mut hasher = Hasher::new(Selection::only(Algorithm::Sha256));
-    hasher.update(bytes);
-    hasher.finish().get(Algorithm::Sha256).as_ref().map(Digest::to_string).unwrap_or_default()
 }
