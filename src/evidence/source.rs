@@ -108,6 +108,8 @@ pub struct VolumeRow {
     pub start: u64,
     /// Its length in bytes.
     pub length: u64,
+    /// Bytes of it that belong to a volume that stands earlier in the partition table.
+    pub shared: u64,
     /// Bytes of a sector of the medium.
     pub sector_size: u32,
     /// The partition scheme that lists it.
@@ -124,7 +126,7 @@ pub struct VolumeRow {
     pub cluster_size: Option<u64>,
     /// How it is encrypted, where that was recognised.
     pub encryption: String,
-    /// To which class each byte belongs.
+    /// To which class each byte belongs that it owns.
     pub bytes: ByteClasses,
     /// Objects by the file system's own count.
     pub fs_object_count: Option<u64>,
@@ -137,9 +139,14 @@ pub struct VolumeRow {
 }
 
 impl VolumeRow {
-    /// True where every byte has its class.
+    /// Bytes of it that are no other volume's.
+    pub fn owned(&self) -> u64 {
+        self.length.saturating_sub(self.shared)
+    }
+
+    /// True where every byte that it owns has its class.
     pub fn is_balanced(&self) -> bool {
-        self.bytes.total() == self.length
+        self.bytes.total() == self.owned()
     }
 
     /// True where nothing of it, or not everything, was examined.

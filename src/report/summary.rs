@@ -237,7 +237,11 @@ fn balance(page: &mut Page, run: &RunManifest, tally: &Tally) {
     }
     page.pair(0, "bytes of the media", &tally.media_bytes.to_string());
     if tally.shared > 0 {
-        page.pair(0, "bytes that two volumes claim, in both", &tally.shared.to_string());
+        page.pair(
+            0,
+            "bytes that two volumes claim, counted in the first",
+            &tally.shared.to_string(),
+        );
     }
     let whole = if tally.media_incomplete == 0 { "yes" } else { "NO: FAILED" };
     page.pair(0, "volumes and gaps cover the media", whole);

@@ -83,7 +83,7 @@ pub(super) struct Tally {
     pub(super) volumes_unbalanced: u64,
     /// Bytes of all media.
     pub(super) media_bytes: u64,
-    /// Bytes that two volumes claim; each counts them as its own.
+    /// Bytes that two volumes claim; the first in the table counts them.
     pub(super) shared: u64,
     /// Media of which bytes are in no volume and no gap.
     pub(super) media_incomplete: u64,
@@ -155,10 +155,11 @@ impl Tally {
 
     /// Counts what a walk gave of a medium: its volumes and gaps are to cover it.
     pub(super) fn add_medium(&mut self, walked: &Walked) {
-        let sum = walked.volumes.iter().fold(0_u64, |sum, row| sum.saturating_add(row.length));
+        let sum = walked.volumes.iter().fold(0_u64, |sum, row| sum.saturating_add(row.owned()));
+        let shared = walked.volumes.iter().fold(0_u64, |sum, row| sum.saturating_add(row.shared));
         self.media_bytes = self.media_bytes.saturating_add(walked.media);
-        self.shared = self.shared.saturating_add(sum.saturating_sub(walked.media));
-        self.media_incomplete += u64::from(!walked.stopped && sum < walked.media);
+        self.shared = self.shared.saturating_add(shared);
+        self.media_incomplete += u64::from(!walked.stopped && sum != walked.media);
         walked.volumes.iter().for_each(|row| self.add_volume(row));
     }
 

@@ -136,6 +136,66 @@ fn pictures_in_free_clusters_gaps_and_unread_volumes_are_rows() {
 }
 
 #[test]
+fn bytes_that_several_volumes_claim_are_the_firsts_and_are_searched_once() {
+    let tree = Tree::new();
+    let (mut disk, planted) = disk();
+    // Slot 3: from the middle of p1 into p2. Slot 4: p1 again.
+    let word = |at: usize| u32::from_le_bytes(disk[at..at + 4].try_into().unwrap());
+    let (p1, p2) = ((word(454), word(458)), (word(470), word(474)));
+    let p3 = (p1.0 + p1.1 / 2, p1.1 / 2 + p2.1 / 2);
+    for (entry, (start, count)) in [(478, p3), (494, p1)] {
+        disk[entry + 4] = 0x06;
+        disk[entry + 8..entry + 12].copy_from_slice(&start.to_le_bytes());
+        disk[entry + 12..entry + 16].copy_from_slice(&count.to_le_bytes());
+    }
+    let path = tree.beside("disk.dd");
+    fs::write(&path, &disk).unwrap();
+    let out = tree.beside("out");
+    assert_eq!(run(&plan(&path, &out)).unwrap().outcome, Outcome::Incomplete);
+
+    // Who owns each sector, by the order of the table and nothing else.
+    let mut owner = vec!["gap"; disk.len() / SECTOR];
+    for (name, (start, count)) in [("p4", p1), ("p3", p3), ("p2", p2), ("p1", p1)] {
+        owner[start as usize..(start + count) as usize].fill(name);
+    }
+    let columns = ["volume", "length_bytes", "bytes_metadata", "bytes_allocated", "bytes_slack"];
+    let more = ["bytes_unallocated", "bytes_unread", "bytes_unexamined"];
+    let rows =
+        cells(&out, "volumes.csv", columns).into_iter().zip(cells(&out, "volumes.csv", more));
+    let mut all = 0;
+    for (row, more) in rows {
+        let sum: usize =
+            row[2..].iter().chain(&more).map(|cell| cell.parse::<usize>().unwrap()).sum();
+        all += sum;
+        if row[0].starts_with('p') {
+            let owned = owner.iter().filter(|name| **name == row[0]).count() * SECTOR;
+            assert_eq!(sum, owned, "{row:?} {more:?}");
+        }
+    }
+    assert_eq!(all, disk.len(), "the volumes and gaps are the medium");
+
+    let rows = cells(&out, "files.csv", ["volume", "object_path", "sha256", "object_kind"]);
+    let files = |name: &str| {
+        let of = rows.iter().filter(|row| row[0] == name && row[3] == "file");
+        of.map(|row| row[2].clone()).collect::<Vec<_>>()
+    };
+    assert!(files("p1").len() > 3);
+    assert_eq!(files("p4"), files("p1"), "the objects of both have rows");
+    for (path, digest) in &planted {
+        let of = rows.iter().filter(|row| row[2] == *digest && row[3] == "carved");
+        let found: Vec<_> = of.collect();
+        let same = planted.values().filter(|other| *other == digest).count();
+        assert_eq!(found.len(), same, "{found:?}");
+        assert!(found.iter().any(|row| row[1] == *path), "{path}: {found:?}");
+    }
+    let told = cells(&out, "exceptions.csv", ["code"]);
+    assert!(told.contains(&["partitions_overlap".to_owned()]), "{told:?}");
+    let summary = fs::read_to_string(out.join("summary.txt")).unwrap();
+    assert!(summary.contains("counted in the first"), "{summary}");
+    assert!(!summary.contains("FAILED"), "{summary}");
+}
+
+#[test]
 fn a_carved_row_is_found_again_by_its_path() {
     let tree = Tree::new();
     let (disk, planted) = disk();

@@ -30,6 +30,31 @@ impl Runs {
         }
     }
 
+    /// Takes bytes out.
+    ///
+    /// - `spans`: first byte and length, in order, apart from each other.
+    pub fn without(&self, spans: &[(u64, u64)]) -> Self {
+        let mut left = Self { runs: Vec::new(), left_out: self.left_out };
+        for (start, len) in &self.runs {
+            let (mut at, end) = (*start, start.saturating_add(*len));
+            let first = spans.partition_point(|(from, len)| from.saturating_add(*len) <= at);
+            for (from, len) in spans.get(first..).unwrap_or_default() {
+                if *from >= end {
+                    break;
+                }
+                left.push(at, from.saturating_sub(at));
+                at = from.saturating_add(*len);
+            }
+            left.push(at, end.saturating_sub(at));
+        }
+        left
+    }
+
+    /// Bytes of all runs that are kept.
+    pub fn bytes(&self) -> u64 {
+        self.runs.iter().fold(0, |sum, (_, len)| sum.saturating_add(*len))
+    }
+
     /// The runs in the order of the volume, and the bytes of those that were too many to keep.
     pub fn sorted(mut self) -> (Vec<(u64, u64)>, u64) {
         self.runs.sort_unstable();
@@ -51,6 +76,22 @@ pub struct Unowned {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_taken_out_is_gone_and_nothing_else() {
+        let spans = [(10_u64, 10_u64), (30, 1), (40, 20)];
+        let inside = |byte| spans.iter().any(|(at, len)| (*at..at + len).contains(&byte));
+        for (at, len) in [(0, 100), (15, 20), (10, 10), (12, 3), (19, 12), (59, 9), (60, 1), (5, 5)]
+        {
+            let mut runs = Runs::default();
+            runs.push(at, len);
+            let left = runs.without(&spans);
+            let bytes: Vec<u64> = left.runs.iter().flat_map(|(at, len)| *at..at + len).collect();
+            let wanted: Vec<u64> = (at..at + len).filter(|byte| !inside(*byte)).collect();
+            assert_eq!(bytes, wanted, "{at} {len}");
+            assert_eq!(Some(left.bytes()), u64::try_from(wanted.len()).ok());
+        }
+    }
 
     #[test]
     fn neighbours_are_one_run_and_the_order_is_the_volumes() {

@@ -7,6 +7,7 @@
 mod carved;
 mod loss;
 mod open;
+mod shared;
 mod walk;
 
 pub use walk::{HOLES_OF_ALL, HOLES_OF_ONE};

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::carved::{Carving, Recovered};
 use super::open::{Opened, open};
+use super::shared::Shared;
 
 use crate::bytes::{ReadAt, Section};
 use crate::evidence::filesystem::Options;
@@ -86,7 +87,8 @@ impl Walk<'_> {
         let problems = done.unwrap_or_else(|_| {
             row.action = Action::NotExamined;
             row.reason = Some(Code::InternalError);
-            row.bytes = ByteClasses { unexamined: row.length, ..ByteClasses::default() };
+            let unexamined = row.owned();
+            row.bytes = ByteClasses { unexamined, ..ByteClasses::default() };
             let detail = "the program failed on this volume; report the defect";
             vec![Problem::new(Code::InternalError, Stage::Filesystem, detail)]
         });
@@ -105,14 +107,16 @@ impl Walk<'_> {
         row: &mut VolumeRow,
         walked: &mut Walked,
     ) -> Vec<Problem> {
+        let mut shared = Shared::new(&out.part.shared);
         let (system, beside) = match open(out.volume, out.part, self.options) {
             Opened::System(system, beside) => (system, beside),
             Opened::Nothing { fs_type, encryption, opaque, problem } => {
                 row.action = Action::NotExamined;
                 row.reason = Some(problem.code);
-                row.bytes.unexamined = row.length;
+                row.bytes.unexamined = row.owned();
                 (row.fs_type, row.encryption) = (fs_type, encryption);
                 let unowned = if opaque { Unowned::default() } else { whole(row.length) };
+                let unowned = shared.space(unowned);
                 let found = (unowned, &Recovered::default());
                 let told = self.carve(out, path, found, None, row, walked);
                 return std::iter::once(problem).chain(told).collect();
@@ -130,6 +134,7 @@ impl Walk<'_> {
                 link.device = device;
             }
             recovered.note(&node);
+            shared.note(&node);
             emit(out.item(node, &system.facts().fs_type))
         };
         let Listing { directories, existing, bytes, unowned, mut problems, stopped } =
@@ -142,6 +147,7 @@ impl Walk<'_> {
             return problems;
         }
         problems.extend(contradictions(row, existing));
+        let unowned = shared.cede(&mut row.bytes, unowned);
         problems.extend(self.carve(out, path, (unowned, &recovered), Some(&*system), row, walked));
         problems
     }
@@ -218,7 +224,8 @@ fn contradictions(row: &VolumeRow, existing: u64) -> Vec<Problem> {
         let detail = format!("the file system counts {count} objects, {existing} were found");
         problems.push(Problem::new(Code::CountMismatch, Stage::Filesystem, detail));
     }
-    if !row.is_balanced() {
+    // What another volume owns of it is not taken out yet.
+    if row.bytes.total() != row.length {
         let (sum, length) = (row.bytes.total(), row.length);
         let detail = format!("the classes of its bytes sum to {sum}, it has {length}");
         problems.push(Problem::new(Code::InternalError, Stage::Filesystem, detail));
@@ -240,6 +247,7 @@ fn blank(part: &Part, (scheme, sector_size): (&str, u32)) -> VolumeRow {
         volume: part.name.clone(),
         start: part.start,
         length: part.len,
+        shared: part.shared.iter().fold(0, |sum, (_, len)| sum.saturating_add(*len)),
         sector_size,
         scheme: scheme.to_owned(),
         type_id: part.type_id.clone(),

@@ -58,6 +58,9 @@ pub struct Part {
     pub len: u64,
     /// Of a gap: how many of its bytes are records of the partition table. 0 for a volume.
     pub table_bytes: u64,
+    /// Where bytes of it belong to a partition that stands earlier in the table: first byte in it
+    /// and length, in order, apart from each other. What it counts as its own is the rest.
+    pub shared: Vec<(u64, u64)>,
     /// The type that the table states: `0x0c`, or a GUID in lower case. Empty for a gap.
     pub type_id: String,
     /// The name that the table states, as bytes of UTF-8.
@@ -72,7 +75,8 @@ pub struct Layout {
     /// Bytes of a sector as the table counts them.
     pub sector_size: u32,
     /// Partitions and gaps by their first byte; those of the same first byte in table order. Every
-    /// byte of the disk is in one of them, and in more than one only where partitions overlap.
+    /// byte of the disk is in one of them, and in more than one only where partitions overlap: then
+    /// it belongs to the one that stands first in the table.
     pub parts: Vec<Part>,
     /// What is wrong with the table.
     pub problems: Vec<Problem>,
@@ -224,6 +228,7 @@ fn whole(disk: &Window<'_>, sector_size: u32, problems: Vec<Problem>) -> Layout 
         start: 0,
         len: disk.len(),
         table_bytes: 0,
+        shared: Vec::new(),
         type_id: String::new(),
         label: Vec::new(),
     };
@@ -234,11 +239,15 @@ fn whole(disk: &Window<'_>, sector_size: u32, problems: Vec<Problem>) -> Layout 
 fn finish(disk: &Window<'_>, scheme: Scheme, sector_size: u32, mut table: Table) -> Layout {
     table.entries.retain_mut(|entry| clip(entry, disk.len(), &mut table.problems));
     let mut parts: Vec<(u32, Part)> = table.entries.into_iter().map(volume).collect();
+    parts.sort_by_key(|(number, _)| *number);
+    let mut claimed = Spans::default();
+    for (_, part) in &mut parts {
+        let there = claimed.claim((part.start, part.len)).into_iter();
+        part.shared = there.map(|(at, len)| (at.saturating_sub(part.start), len)).collect();
+    }
     parts.sort_by_key(|(number, part)| (part.start, *number));
     overlaps(&parts, &mut table.problems);
 
-    let mut claimed = Spans::default();
-    parts.iter().for_each(|(_, part)| claimed.push((part.start, part.len)));
     for (number, (start, len)) in (1_u32..).zip(claimed.gaps(disk.len())) {
         let part = Part {
             name: format!("gap{number}"),
@@ -246,6 +255,7 @@ fn finish(disk: &Window<'_>, scheme: Scheme, sector_size: u32, mut table: Table)
             start,
             len,
             table_bytes: table.records.covered((start, len)),
+            shared: Vec::new(),
             type_id: String::new(),
             label: Vec::new(),
         };
@@ -271,8 +281,8 @@ fn clip(entry: &mut Entry, disk: u64, problems: &mut Vec<Problem>) -> bool {
 
 fn volume(entry: Entry) -> (u32, Part) {
     let Entry { number, start, len, type_id, label } = entry;
-    let name = format!("p{number}");
-    (number, Part { name, role: Role::Volume, start, len, table_bytes: 0, type_id, label })
+    let (name, shared) = (format!("p{number}"), Vec::new());
+    (number, Part { name, role: Role::Volume, start, len, table_bytes: 0, shared, type_id, label })
 }
 
 /// One problem for each partition that begins before an earlier one has ended.

@@ -74,6 +74,28 @@ impl Spans {
         self.0.iter().copied()
     }
 
+    /// Adds a range to a set that only this made, whose ranges so have no byte in common. Returns the
+    /// parts of the range that were in it already, in order.
+    pub(super) fn claim(&mut self, (start, len): (u64, u64)) -> Vec<(u64, u64)> {
+        let end = start.saturating_add(len);
+        let (mut from, mut to, mut there) = (start, end, Vec::new());
+        self.0.retain(|&(at, length)| {
+            let last = at.saturating_add(length);
+            if last < start || at > end {
+                return true;
+            }
+            let both = at.max(start)..last.min(end);
+            if !both.is_empty() {
+                there.push((both.start, both.end.saturating_sub(both.start)));
+            }
+            (from, to) = (from.min(at), to.max(last));
+            false
+        });
+        self.0.push((from, to.saturating_sub(from)));
+        there.sort_unstable();
+        there
+    }
+
     /// What lies between the ranges in a stream of `len` bytes.
     pub(super) fn gaps(&self, len: u64) -> Vec<(u64, u64)> {
         let mut sorted = self.0.clone();
@@ -110,6 +132,18 @@ impl Spans {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_claim_tells_what_was_claimed_before() {
+        let mut spans = Spans::default();
+        assert_eq!(spans.claim((10, 10)), []);
+        assert_eq!(spans.claim((30, 10)), []);
+        assert_eq!(spans.claim((20, 5)), [], "beside another");
+        assert_eq!(spans.claim((5, 30)), [(10, 15), (30, 5)]);
+        assert_eq!(spans.claim((0, u64::MAX)), [(5, 35)]);
+        assert_eq!(spans.claim((7, 0)), []);
+        assert_eq!(spans.0, [(0, u64::MAX)]);
+    }
 
     #[test]
     fn gaps_and_what_is_covered_sum_to_the_whole() {
