@@ -52,8 +52,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Objects in an order of completion that is not that of the evidence, one in eight a copy.
-fn journal(out: &OutputDir, objects: u64) -> Result<Journal, ReportError> {
-    let mut journal = Journal::create(out, "bench")?;
+fn journal(out: &OutputDir, objects: u64) -> Result<Journal<'_>, ReportError> {
+    let mut journal = Journal::create(out, "bench", 32 << 20)?;
     let mut at = 0_u64;
     for _ in 0..objects {
         // A step coprime to most counts visits each once; what it misses does no harm here.

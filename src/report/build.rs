@@ -1,25 +1,24 @@
 //! From the journal to a finished report.
 //!
-//! The places of the journal's records are sorted by order key, which numbers the rows; a first
-//! pass over them sorts the digests, which tells copies apart; a second pass reads each record once
-//! and writes its rows of every table.
+//! The journal has the places of its records by order key, which numbers the rows; a first pass over
+//! them sorts the digests, which tells copies apart; a second pass reads each record once and writes
+//! its rows of every table.
 //! Memory does not grow with the number of objects. The order of the last steps is such that a
 //! report with a manifest is whole, whenever the machine stops: tables, summary, run.json, the
 //! sealing event, manifest, signature, and only then is the journal removed.
 
-use crate::digest::{Algorithm, Digest};
+use crate::digest::Digest;
 use crate::evidence::{Located, Walked};
 use crate::item::OrderKey;
 use crate::output::OutputDir;
-use crate::report::newest::{self, Newest};
+use crate::report::newest::{Newest, Places, digest_key};
 use crate::report::placed::Placed;
-use crate::report::record::Head;
 use crate::report::sort::{Sorted, Sorter};
 use crate::report::tables::{self, Place, TableWriter};
 use crate::report::tally::Tally;
 use crate::report::{
-    Balance, Custody, Event, Frame, Journal, JournalReader, Manifest, Record, ReportError, Rows,
-    RunManifest, RunState, journal, run, schema, summary,
+    Balance, Custody, Event, Journal, Manifest, Record, ReportError, Rows, RunManifest, RunState,
+    journal, run, schema, summary,
 };
 use std::time::Instant;
 
@@ -37,7 +36,7 @@ pub struct Handover<'a> {
     /// The output folder.
     pub out: &'a OutputDir,
     /// The records.
-    pub journal: Journal,
+    pub journal: Journal<'a>,
     /// The run; state, end, sums and rows are filled in here.
     pub run: &'a mut RunManifest,
     /// The custody events so far.
@@ -90,7 +89,7 @@ pub fn build(
 ) -> Result<Built, ReportError> {
     let Handover { out, mut journal, run, mut custody, seen, walked, clock, memory } = handover;
     journal.sync()?;
-    let written = Written::tables(out, &journal, run, &walked, memory, true)?;
+    let written = Written::tables(out, journal, run, &walked, memory, true)?;
     written.end(run, seen, clock);
     run.state = if run.failure.is_empty() { RunState::Complete } else { RunState::Failed };
 
@@ -153,7 +152,7 @@ pub fn retract(out: &OutputDir) -> Result<(), ReportError> {
 pub fn build_interrupted(handover: Handover<'_>) -> Result<Built, ReportError> {
     let Handover { out, mut journal, run, mut custody, seen, walked, clock, memory } = handover;
     journal.sync()?;
-    let written = Written::tables(out, &journal, run, &walked, memory, false)?;
+    let written = Written::tables(out, journal, run, &walked, memory, false)?;
     written.end(run, seen, clock);
     run.failure.clear();
     run.state = RunState::Interrupted;
@@ -179,13 +178,13 @@ struct Written {
 impl Written {
     fn tables(
         out: &OutputDir,
-        journal: &Journal,
+        journal: Journal<'_>,
         run: &RunManifest,
         walked: &[Walked],
         memory: usize,
         complete: bool,
     ) -> Result<Self, ReportError> {
-        let places = by_order(out, journal, memory / 2, complete)?;
+        let places = journal.places(complete)?;
         let copies = first_copies(out, &places, memory / 4)?;
         let mut tables = Tables::begin(out, run, complete, memory / 4)?;
         let (mut pass, mut records) = (Newest::of(&places)?, Placed::open(out)?);
@@ -350,56 +349,8 @@ fn located(walked: &[Walked]) -> Vec<&Located> {
     all
 }
 
-/// The places of the journal's records by order key, each with the digest that copies are told by.
-/// Of a run that reached its end only what was recorded or confirmed since it was taken up for the
-/// last time counts; of one that was stopped everything.
-fn by_order(
-    out: &OutputDir,
-    journal: &Journal,
-    memory: usize,
-    complete: bool,
-) -> Result<Sorted, ReportError> {
-    let mut reader = JournalReader::open(out)?;
-    let mut sorter = Sorter::new(out, memory);
-    let mut marks_left = if complete { journal.marks() } else { 0 };
-    let (mut found, mut payload) = (0, Vec::new());
-    loop {
-        let place = reader.position();
-        let Some(frame) = reader.frame(&mut payload)? else { break };
-        found += 1;
-        match frame {
-            Frame::Record => {
-                let mark = if marks_left > 0 { newest::OLD } else { newest::LIVE };
-                let head = Head::of(&payload)?;
-                let digest = head.strongest().map(digest_key);
-                let digest = digest.as_ref().map_or(&[][..], |key| key);
-                newest::push(&mut sorter, head.key, mark, place, digest)?;
-            }
-            Frame::Confirmed if marks_left == 0 => {
-                sorter.push(&payload, &[newest::CONFIRMED])?;
-            }
-            Frame::Resumed => marks_left = marks_left.saturating_sub(1),
-            Frame::Confirmed | Frame::Suspect => {}
-        }
-    }
-    let expected = journal.frames();
-    if found != expected {
-        return Err(ReportError::JournalDamaged { at: reader.position(), found, expected });
-    }
-    sorter.finish()
-}
-
-/// Algorithm and digest as bytes, different for different ones.
-fn digest_key((algorithm, digest): (Algorithm, Digest)) -> [u8; 33] {
-    let mut key = [0; 33];
-    let (first, rest) = key.split_at_mut(1);
-    first.fill(algorithm as u8);
-    rest.iter_mut().zip(digest.bytes()).for_each(|(to, from)| *to = *from);
-    key
-}
-
 /// For each record but the first of its content: the first one, by record number.
-fn first_copies(out: &OutputDir, places: &Sorted, memory: usize) -> Result<Sorted, ReportError> {
+fn first_copies(out: &OutputDir, places: &Places, memory: usize) -> Result<Sorted, ReportError> {
     let mut digests = Sorter::new(out, memory);
     let (mut pass, mut record_no) = (Newest::of(places)?, 0_u64);
     while let Some((_, _, digest)) = pass.next()? {

@@ -1,6 +1,6 @@
 //! What a scan writes of one object, as soon as the object is done.
 
-use crate::digest::{Algorithm, Digest, Digests, LowInformation};
+use crate::digest::{Digests, LowInformation};
 use crate::item::{ItemMeta, OrderKey, Status};
 use crate::matching::{Disposition, Finding};
 use crate::problem::{Code, Problem};
@@ -119,18 +119,13 @@ pub(super) struct Head<'a> {
     /// The bytes of its order key.
     #[serde(borrow)]
     pub(super) key: &'a [u8],
-    #[serde(borrow)]
-    digests: &'a [u8],
+    #[serde(with = "compact::digests")]
+    pub(super) digests: Digests,
 }
 
 impl<'a> Head<'a> {
     /// Reads it, and nothing after it.
     pub(super) fn of(record: &'a [u8]) -> Result<Self, ReportError> {
         postcard::take_from_bytes(record).map(|(head, _)| head).map_err(ReportError::Decode)
-    }
-
-    /// The digest that two equal contents are told by.
-    pub(super) fn strongest(&self) -> Option<(Algorithm, Digest)> {
-        compact::read_digests(self.digests)?.strongest()
     }
 }

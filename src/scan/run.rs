@@ -284,7 +284,7 @@ struct Scanned {
 struct Begun<'a> {
     run: RunManifest,
     custody: Custody,
-    journal: Journal,
+    journal: Journal<'a>,
     /// What an earlier attempt recorded.
     earlier: Option<Earlier<'a>>,
     in_progress: InProgress,
@@ -334,7 +334,7 @@ impl<'a> Begun<'a> {
                 journal.mark_resumed(&suspects)?;
                 (journal, Some(Earlier { known, suspects }))
             }
-            None => (Journal::create(out, &identity)?, None),
+            None => (Journal::create(out, &identity, SORT_MEMORY / 2)?, None),
         };
         let in_progress = journal.in_progress(out, plan.threads.get())?;
         Ok(Self { run, custody, journal, earlier, in_progress })
@@ -464,13 +464,13 @@ impl<'a> Begun<'a> {
 }
 
 /// Writes what the pipeline gives to the journal, and tells whoever follows.
-struct Writer<'a> {
-    journal: &'a mut Journal,
+struct Writer<'a, 'j> {
+    journal: &'a mut Journal<'j>,
     synced: Instant,
     tell: &'a mut dyn FnMut(&Record) -> std::io::Result<()>,
 }
 
-impl Writer<'_> {
+impl Writer<'_, '_> {
     fn write(&mut self, done: Done) -> Result<(), ScanError> {
         let record = match &done {
             Done::Record(record) => {

@@ -238,7 +238,7 @@ fn report(folder: &Path, records: &[Record], options: Options) -> Result<Built, 
     run.write(&out)?;
     let mut custody = Custody::start(&out, Actor { name: "N".to_owned(), ..Actor::default() })?;
     custody.event(Event::RunStart, "", "-start\nof it", "", "")?;
-    let mut journal = Journal::create(&out, "identity")?;
+    let mut journal = Journal::create(&out, "identity", 4096)?;
     for record in records {
         journal.append(record)?;
     }
@@ -586,7 +586,7 @@ fn nothing_follows_a_torn_record() {
     let name = Some("journal/records".to_owned());
     let fault = Fault { operation: Operation::Write, name, nth: 3, effect: Effect::Once(28) };
     let out = OutputDir::create(&dir.path().join("r"), Faults::new(vec![fault])).unwrap();
-    let mut journal = Journal::create(&out, "").unwrap();
+    let mut journal = Journal::create(&out, "", 4096).unwrap();
     journal.append(&family()[0]).unwrap();
     journal.sync().unwrap();
     journal.append(&family()[1]).unwrap();

@@ -93,7 +93,7 @@ fn built(folder: &Path, records: u64, index: &Index, key: Option<&SigningKey>) -
     run.sets.extend(index.sets().iter().map(set));
     let mut custody = Custody::start(&out, Actor::default()).unwrap();
     custody.event(Event::RunStart, "", "a \"start\", of sorts", "", "").unwrap();
-    let mut journal = Journal::create(&out, "same").unwrap();
+    let mut journal = Journal::create(&out, "same", 4096).unwrap();
     for number in (0..records).rev() {
         journal.append(&record(number, index)).unwrap();
     }

@@ -10,17 +10,25 @@
 //! A killed run or a lost machine leaves at most a torn tail: the reader stops there and says where.
 //! A frame that does not check ends the journal even where others follow it, because after a power
 //! cut nothing says that they belong to it.
+//!
+//! Whoever writes a frame knows its key and its place, so the places are sorted meanwhile: the build
+//! of the report need not read the journal to find out what is in it.
+
+mod known;
+mod reader;
+
+pub use known::{Known, KnownRecords};
+pub use reader::JournalReader;
 
 use crate::item::OrderKey;
 use crate::output::{AppendFile, OutputDir};
 use crate::report::begun::{self, InProgress};
-use crate::report::newest::{self, Newest};
-use crate::report::placed::Placed;
+use crate::report::newest;
 use crate::report::record::Head;
 use crate::report::sort::{Sorted, Sorter};
 use crate::report::{Record, ReportError, schema};
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read};
+use std::sync::Arc;
 
 /// The journal's file in the output folder.
 pub(super) const FILE: &str = "journal/records";
@@ -80,7 +88,7 @@ pub struct Suspect {
 /// What a run that was not finished left behind.
 pub struct Resumed<'a> {
     /// The journal, to go on with.
-    pub journal: Journal,
+    pub journal: Journal<'a>,
     /// Where a torn tail was cut.
     pub torn_at: Option<u64>,
     /// The newest record of each key.
@@ -90,104 +98,37 @@ pub struct Resumed<'a> {
     pub suspects: Vec<Suspect>,
 }
 
-/// The newest record of each key of a journal, in the order of keys.
-pub struct Known<'a> {
-    out: &'a OutputDir,
-    places: Sorted,
-}
-
-impl Known<'_> {
-    /// Reads them from the first.
-    ///
-    /// # Errors
-    /// [`ReportError::Output`], [`ReportError::SpillDamaged`].
-    pub fn records(&self) -> Result<KnownRecords<'_>, ReportError> {
-        let (places, records) = (Newest::of(&self.places)?, Placed::open(self.out)?);
-        Ok(KnownRecords { places, records, key: Vec::new(), place: None })
-    }
-}
-
-/// A pass over the newest record of each key.
-pub struct KnownRecords<'a> {
-    places: Newest<'a>,
-    records: Placed,
-    /// The key it stands at.
-    key: Vec<u8>,
-    /// The place of that record; `None` before the first and after the last.
-    place: Option<u64>,
-}
-
-impl KnownRecords<'_> {
-    /// The encoded record of `key`, where there is one. Keys must come in their order.
-    ///
-    /// # Errors
-    /// As [`Known::records`]; [`ReportError::JournalRead`].
-    pub fn at(&mut self, key: &OrderKey) -> Result<Option<&[u8]>, ReportError> {
-        while self.key.as_slice() < key.as_bytes() {
-            self.advance()?;
-            if self.place.is_none() {
-                return Ok(None);
-            }
-        }
-        match self.place {
-            Some(place) if self.key == key.as_bytes() => self.records.record(place).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// The keys of records inside the one that [`KnownRecords::at`] gave last.
-    ///
-    /// # Errors
-    /// As [`Known::records`].
-    pub fn inside(&mut self, key: &OrderKey) -> Result<Vec<OrderKey>, ReportError> {
-        let mut keys = Vec::new();
-        while self.place.is_some() && self.key.starts_with(key.as_bytes()) {
-            if self.key != key.as_bytes() {
-                keys.push(OrderKey::from_bytes(&self.key));
-            }
-            self.advance()?;
-        }
-        Ok(keys)
-    }
-
-    fn advance(&mut self) -> Result<(), ReportError> {
-        self.key.clear();
-        self.place = match self.places.next()? {
-            Some((ahead, place, _)) => {
-                self.key.extend_from_slice(ahead);
-                Some(place)
-            }
-            None => None,
-        };
-        Ok(())
-    }
-}
-
 /// The journal of a running scan.
 ///
 /// Bytes are on their way to the disk at [`Journal::sync`], not before; nothing is written when the
 /// value is dropped.
-#[derive(Debug)]
-pub struct Journal {
+pub struct Journal<'a> {
     file: AppendFile,
     pending: Vec<u8>,
+    /// Where the next frame will stand.
+    position: u64,
     records: u64,
-    frames: u64,
     marks: u64,
+    /// The places of the frames that this process wrote.
+    places: Sorter<'a>,
+    /// Those that earlier ones left, and whether they count only where they are confirmed.
+    earlier: Option<Arc<Sorted>>,
+    marked: bool,
 }
 
-impl Journal {
+impl<'a> Journal<'a> {
     /// Starts the journal of a new run.
     ///
     /// - `identity`: what must be equal for a later run to go on with it: evidence, sets, settings.
+    /// - `memory`: bytes that sorting the places of its records may hold.
     ///
     /// # Errors
     /// [`ReportError::Output`].
-    pub fn create(out: &OutputDir, identity: &str) -> Result<Self, ReportError> {
+    pub fn create(out: &'a OutputDir, identity: &str, memory: usize) -> Result<Self, ReportError> {
         out.make_folder(schema::JOURNAL)?;
         out.remove(FILE)?; // torn within its first frame, where it is there
         let file = out.append(FILE)?;
-        let mut journal = Self::on(file);
+        let mut journal = Self::on(file, 0, Sorter::new(out, memory));
         let first = format!("{MAGIC} {} {identity}", schema::VERSION);
         journal.put(|out| {
             out.extend_from_slice(first.as_bytes());
@@ -197,17 +138,18 @@ impl Journal {
         Ok(journal)
     }
 
-    const fn on(file: AppendFile) -> Self {
-        Self { file, pending: Vec::new(), records: 0, frames: 0, marks: 0 }
+    const fn on(file: AppendFile, position: u64, places: Sorter<'a>) -> Self {
+        let (records, marks, earlier, marked) = (0, 0, None, false);
+        Self { file, pending: Vec::new(), position, records, marks, places, earlier, marked }
     }
 
     /// Goes on with the journal of a run that was not finished, after cutting its torn tail.
     ///
-    /// - `memory`: bytes that sorting its records may hold.
+    /// - `memory`: bytes that sorting its records may hold; those to come may hold as many again.
     ///
     /// # Errors
     /// [`ReportError::OtherRun`] where its identity is not `identity`; [`ReportError::Output`].
-    pub fn resume<'a>(
+    pub fn resume(
         out: &'a OutputDir,
         identity: &str,
         memory: usize,
@@ -219,15 +161,14 @@ impl Journal {
         let mut known = Sorter::new(out, memory);
         let mut suspects: BTreeMap<OrderKey, Suspect> = BTreeMap::new();
         let mut begun = begun::read(out, 0)?;
-        let (mut records, mut frames, mut marks, mut payload) = (0, 0, 0, Vec::new());
+        let (mut records, mut marks, mut payload) = (0, 0, Vec::new());
         loop {
             let place = reader.position();
             let Some(frame) = reader.frame(&mut payload)? else { break };
-            frames += 1;
             match frame {
                 Frame::Record => {
                     records += 1;
-                    let key = Head::of(&payload)?.key;
+                    let Head { key, digests } = Head::of(&payload)?;
                     if !(suspects.is_empty() && begun.is_empty()) {
                         let key = OrderKey::from_bytes(key);
                         if suspects.contains_key(&key) && !Record::decode(&payload)?.is_given_up() {
@@ -235,7 +176,7 @@ impl Journal {
                         }
                         begun.remove(&key);
                     }
-                    newest::push(&mut known, key, newest::LIVE, place, &[])?;
+                    newest::push(&mut known, key, place, digests.strongest())?;
                 }
                 Frame::Confirmed if begun.is_empty() => {}
                 Frame::Confirmed => {
@@ -259,10 +200,13 @@ impl Journal {
         }
         let mut file = out.append_after(FILE, reader.position())?;
         file.sync()?;
+        let places = Arc::new(known.finish()?);
+        let earlier = Some(Arc::clone(&places));
+        let journal = Self::on(file, reader.position(), Sorter::new(out, memory));
         Ok(Resumed {
-            journal: Self { records, frames, marks, ..Self::on(file) },
+            journal: Self { records, marks, earlier, ..journal },
             torn_at: reader.torn_at(),
-            known: Known { out, places: known.finish()? },
+            known: Known::new(out, places),
             suspects: suspects.into_values().collect(),
         })
     }
@@ -274,6 +218,7 @@ impl Journal {
     pub fn mark_resumed(&mut self, suspects: &[Suspect]) -> Result<(), ReportError> {
         self.frame(Frame::Resumed, |_| Ok(()))?;
         self.marks += 1;
+        self.marked = true;
         suspects.iter().try_for_each(|suspect| self.suspect(suspect))?;
         self.sync()
     }
@@ -291,6 +236,7 @@ impl Journal {
     /// # Errors
     /// As [`Journal::append`].
     pub fn confirm(&mut self, key: &OrderKey) -> Result<(), ReportError> {
+        newest::push_confirmed(&mut self.places, key.as_bytes())?;
         self.frame(Frame::Confirmed, |out| {
             out.extend_from_slice(key.as_bytes());
             Ok(())
@@ -311,6 +257,8 @@ impl Journal {
     /// [`ReportError::Output`] or [`ReportError::Encode`]; after an error of the disk every later
     /// call fails, so that no record follows a torn one.
     pub fn append(&mut self, record: &Record) -> Result<(), ReportError> {
+        let strongest = record.digests.strongest();
+        newest::push(&mut self.places, record.key.as_bytes(), self.position, strongest)?;
         self.frame(Frame::Record, |out| record.encode(out))?;
         self.records += 1;
         Ok(())
@@ -330,14 +278,17 @@ impl Journal {
         self.records
     }
 
-    /// Number of frames after the first.
-    pub(super) const fn frames(&self) -> u64 {
-        self.frames
-    }
-
-    /// How often the run was taken up again.
-    pub(super) const fn marks(&self) -> u64 {
-        self.marks
+    /// The places of its records by order key, those that earlier processes left and those of this
+    /// one.
+    ///
+    /// - `complete`: the run reached its end, so that earlier records count only where they were
+    ///   confirmed.
+    ///
+    /// # Errors
+    /// [`ReportError::Output`].
+    pub(super) fn places(self, complete: bool) -> Result<newest::Places, ReportError> {
+        let earlier_count = !(complete && self.marked);
+        Ok(newest::Places { earlier: self.earlier, earlier_count, fresh: self.places.finish()? })
     }
 
     fn write(&mut self) -> Result<(), ReportError> {
@@ -355,7 +306,6 @@ impl Journal {
             out.push(frame.letter());
             fill(out)
         })?;
-        self.frames += 1;
         if self.pending.len() >= BATCH { self.write() } else { Ok(()) }
     }
 
@@ -376,141 +326,8 @@ impl Journal {
         let (length_at, checksum_at) = head.split_at_mut(4);
         length_at.copy_from_slice(&length.to_le_bytes());
         checksum_at.copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
+        self.position += u64::try_from(frame.len()).unwrap_or(u64::MAX);
         Ok(())
-    }
-}
-
-/// Reads a journal from its start.
-pub struct JournalReader {
-    file: BufReader<std::fs::File>,
-    length: u64,
-    position: u64,
-    torn: bool,
-    identity: String,
-}
-
-impl JournalReader {
-    /// Opens the journal of an output folder.
-    ///
-    /// # Errors
-    /// [`ReportError::NoJournal`] where its first frame is not whole or of another format;
-    /// [`ReportError::Output`].
-    pub fn open(out: &OutputDir) -> Result<Self, ReportError> {
-        let file = out.open(FILE)?;
-        let length = file.metadata().map_err(ReportError::JournalRead)?.len();
-        let file = BufReader::with_capacity(BATCH, file);
-        let mut reader = Self { file, length, position: 0, torn: false, identity: String::new() };
-        let mut payload = Vec::new();
-        if !reader.payload(&mut [], &mut payload)? {
-            return Err(ReportError::NoJournal);
-        }
-        let start = format!("{MAGIC} {} ", schema::VERSION);
-        let text = String::from_utf8(payload).map_err(|_| ReportError::NoJournal)?;
-        let identity = text.strip_prefix(&start);
-        let other = || ReportError::OtherRun("its journal is of another version".to_owned());
-        identity.ok_or_else(other)?.clone_into(&mut reader.identity);
-        Ok(reader)
-    }
-
-    /// True where an output folder has no journal, or one of which not even the first frame was
-    /// written whole: no evidence was opened then.
-    ///
-    /// # Errors
-    /// [`ReportError::Output`].
-    pub fn is_unborn(out: &OutputDir) -> Result<bool, ReportError> {
-        if !out.has(FILE) {
-            return Ok(true);
-        }
-        match Self::open(out) {
-            Err(ReportError::NoJournal) => {
-                let length = out.open(FILE)?.metadata().map_err(ReportError::JournalRead)?.len();
-                // A longer one had a first frame, so it is damaged and nothing to write over.
-                Ok(length < LONGEST_FIRST)
-            }
-            Err(error) => Err(error),
-            Ok(_) => Ok(false),
-        }
-    }
-
-    /// What the run that wrote it gave as its identity.
-    pub fn identity(&self) -> &str {
-        &self.identity
-    }
-
-    /// Puts the next encoded record in `payload`; false at the end or a torn tail.
-    ///
-    /// # Errors
-    /// [`ReportError::JournalRead`] where the disk does not give the bytes.
-    pub fn next(&mut self, payload: &mut Vec<u8>) -> Result<bool, ReportError> {
-        while let Some(frame) = self.frame(payload)? {
-            if frame == Frame::Record {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Puts what the next frame holds in `payload`, without its letter; `None` at the end or a torn
-    /// tail.
-    ///
-    /// # Errors
-    /// As [`JournalReader::next`].
-    pub fn frame(&mut self, payload: &mut Vec<u8>) -> Result<Option<Frame>, ReportError> {
-        let start = self.position;
-        let mut letter = [0];
-        if !self.payload(&mut letter, payload)? {
-            return Ok(None);
-        }
-        let frame = Frame::of(letter[0]);
-        if frame.is_none() {
-            (self.torn, self.position) = (true, start);
-        }
-        Ok(frame)
-    }
-
-    /// Puts the next payload behind its first bytes.
-    fn payload(&mut self, first: &mut [u8], payload: &mut Vec<u8>) -> Result<bool, ReportError> {
-        payload.clear();
-        let left = self.length.saturating_sub(self.position);
-        if self.torn || left == 0 {
-            return Ok(false);
-        }
-        let mut head = [0; HEAD];
-        let [a, b, c, d, checksum @ ..] = match left {
-            8.. => {
-                self.file.read_exact(&mut head).map(|()| head).map_err(ReportError::JournalRead)?
-            }
-            _ => [u8::MAX; HEAD],
-        };
-        let size = u64::from(u32::from_le_bytes([a, b, c, d]));
-        let ahead = u64::try_from(first.len()).unwrap_or(u64::MAX);
-        if left < 8 || size > left - 8 || size <= ahead.saturating_sub(1) || size == 0 {
-            self.torn = true;
-            return Ok(false);
-        }
-        self.file.read_exact(first).map_err(ReportError::JournalRead)?;
-        let read = (&mut self.file).take(size - ahead).read_to_end(payload);
-        read.map_err(ReportError::JournalRead)?;
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(first);
-        crc.update(payload);
-        if crc.finalize() != u32::from_le_bytes(checksum) {
-            self.torn = true;
-            payload.clear();
-            return Ok(false);
-        }
-        self.position += 8 + size;
-        Ok(true)
-    }
-
-    /// The byte after the last whole frame that was read.
-    pub const fn position(&self) -> u64 {
-        self.position
-    }
-
-    /// Where the torn tail starts, once the reader has met one.
-    pub fn torn_at(&self) -> Option<u64> {
-        self.torn.then_some(self.position)
     }
 }
 
