@@ -11,8 +11,9 @@ use crate::digest::Digest;
 use crate::evidence::{Located, Walked};
 use crate::item::OrderKey;
 use crate::output::OutputDir;
-use crate::report::newest::{Newest, Places, digest_key};
+use crate::report::newest::{Newest, Places};
 use crate::report::placed::Placed;
+use crate::report::ready::Ready;
 use crate::report::sort::{Sorted, Sorter};
 use crate::report::tables::{self, Place, TableWriter};
 use crate::report::tally::Tally;
@@ -191,18 +192,17 @@ impl Written {
         let mut copies = copies.rows()?;
         let mut copy = next_copy(&mut copies)?;
         let mut located = located(walked).into_iter().peekable();
-        while let Some((key, place, _)) = pass.next()? {
+        while let Some((key, place, digest)) = pass.next()? {
             // What is wrong with a volume stands before its objects.
             while let Some(problem) = located.next_if(|one| one.key.as_bytes() <= key) {
                 tables.located(problem)?;
             }
-            let record = Record::decode(records.record(place)?)?;
             let record_no = tables.files.next_number();
             let first = copy.filter(|(of, _)| *of == record_no).map(|(_, first)| first);
             if first.is_some() {
                 copy = next_copy(&mut copies)?;
             }
-            tables.write(record_no, first, &record)?;
+            tables.write(Row { record_no, first, key, digest }, records.record(place)?)?;
         }
         located.try_for_each(|problem| tables.located(problem))?;
         for (number, walked) in (1..).zip(walked) {
@@ -252,6 +252,16 @@ impl Written {
     }
 }
 
+/// What the order of all records says of one.
+struct Row<'a> {
+    record_no: u64,
+    /// The number of the first object of its content, where that is another.
+    first: Option<u64>,
+    key: &'a [u8],
+    /// The digest that copies are told by; empty where it has none.
+    digest: &'a [u8],
+}
+
 /// The tables being written in one pass, and what is counted meanwhile.
 struct Tables<'a> {
     run: &'a RunManifest,
@@ -287,27 +297,26 @@ impl<'a> Tables<'a> {
     }
 
     /// Writes the rows of one object.
-    ///
-    /// - `first`: the number of the first object of its content, where that is another.
-    fn write(
-        &mut self,
-        record_no: u64,
-        first: Option<u64>,
-        record: &Record,
-    ) -> Result<(), ReportError> {
-        tables::matches(&mut self.matches, record_no, record, self.run)?;
-        tables::exceptions(&mut self.exceptions, record_no, record)?;
-        let parent_record_no = self.ancestors.enter(record, record_no);
-        self.orphans += u64::from(record.parent.is_some() && parent_record_no.is_none());
-        let strongest = record.digests.strongest();
-        let first_copy = first.or(strongest.map(|_| record_no));
-        let place = Place { record_no, parent_record_no, first_copy };
-        tables::files(&mut self.files, place, record)?;
-        let groups = self.tally.add(record);
-        if let Some(digest) = strongest.filter(|_| !groups.is_empty()) {
-            self.grouped.push(&digest_key(digest), &groups)?;
+    fn write(&mut self, row: Row<'_>, encoded: &[u8]) -> Result<(), ReportError> {
+        let Row { record_no, first, key, digest } = row;
+        let ready = Ready::of(encoded)?;
+        self.tally.add(&ready.brief);
+        let mut parent_record_no = None;
+        if ready.brief.more {
+            let record = Record::decode(encoded)?;
+            tables::matches(&mut self.matches, record_no, &record, self.run)?;
+            tables::exceptions(&mut self.exceptions, record_no, &record)?;
+            parent_record_no = self.ancestors.number(record.parent.as_ref(), key);
+            self.orphans += u64::from(record.parent.is_some() && parent_record_no.is_none());
+            let groups = self.tally.add_more(&record);
+            if !digest.is_empty() && !groups.is_empty() {
+                self.grouped.push(digest, &groups)?;
+            }
         }
-        Ok(())
+        self.ancestors.enter(key, record_no);
+        let first_copy = first.or((!digest.is_empty()).then_some(record_no));
+        let place = Place { record_no, parent_record_no, first_copy };
+        tables::files(&mut self.files, place, ready.cells)
     }
 
     /// Writes the row of a problem that belongs to no object.
@@ -388,18 +397,25 @@ fn next_copy(rows: &mut crate::report::sort::Rows<'_>) -> Result<Option<(u64, u6
 
 /// The objects that the current row lies in. A key starts with the key of every object it lies in.
 #[derive(Default)]
-struct Ancestors(Vec<(OrderKey, u64)>);
+struct Ancestors(Vec<(Vec<u8>, u64)>);
 
 impl Ancestors {
-    /// Goes to the next row; returns its parent's number.
-    fn enter(&mut self, record: &Record, record_no: u64) -> Option<u64> {
-        let key = record.key.as_bytes();
-        while self.0.last().is_some_and(|(last, _)| !key.starts_with(last.as_bytes())) {
+    /// The number of the row of the object that one at `key` lies in.
+    fn number(&mut self, parent: Option<&OrderKey>, key: &[u8]) -> Option<u64> {
+        self.leave(key);
+        let parent = parent?.as_bytes();
+        self.0.iter().rfind(|(key, _)| key == parent).map(|(_, number)| *number)
+    }
+
+    /// Goes to the row of `key`.
+    fn enter(&mut self, key: &[u8], record_no: u64) {
+        self.leave(key);
+        self.0.push((key.to_vec(), record_no));
+    }
+
+    fn leave(&mut self, key: &[u8]) {
+        while self.0.last().is_some_and(|(last, _)| !key.starts_with(last)) {
             self.0.pop();
         }
-        let parent = record.parent.as_ref();
-        let parent = parent.and_then(|p| self.0.iter().rfind(|(key, _)| key == p)).map(|(_, n)| *n);
-        self.0.push((record.key.clone(), record_no));
-        parent
     }
 }

@@ -16,6 +16,7 @@ mod journal;
 mod manifest;
 mod newest;
 mod placed;
+mod ready;
 mod record;
 mod row;
 mod run;

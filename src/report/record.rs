@@ -4,7 +4,8 @@ use crate::digest::{Digests, LowInformation};
 use crate::item::{ItemMeta, OrderKey, Status};
 use crate::matching::{Disposition, Finding};
 use crate::problem::{Code, Problem};
-use crate::report::{ReportError, compact};
+use crate::report::tables::Cells;
+use crate::report::{ReportError, compact, ready};
 
 /// One object: the source of its row in files.csv, of its findings and of its problems.
 ///
@@ -87,11 +88,12 @@ impl Record {
         matches!(self.status, Status::Hashed | Status::Special)
     }
 
-    /// Appends the record as it stands in a journal frame.
+    /// Appends the record as it stands in a journal frame, behind what is ready of it.
     ///
     /// # Errors
     /// [`ReportError::Encode`].
-    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), ReportError> {
+    pub(super) fn encode(&self, cells: &mut Cells, out: &mut Vec<u8>) -> Result<(), ReportError> {
+        ready::append(self, cells, out)?;
         *out = postcard::to_extend(self, std::mem::take(out)).map_err(ReportError::Encode)?;
         Ok(())
     }
@@ -101,7 +103,7 @@ impl Record {
     /// # Errors
     /// [`ReportError::Decode`].
     pub fn decode(bytes: &[u8]) -> Result<Self, ReportError> {
-        postcard::from_bytes(bytes).map_err(ReportError::Decode)
+        postcard::from_bytes(ready::split(bytes)?.1).map_err(ReportError::Decode)
     }
 
     /// The order key of an encoded record.
@@ -125,7 +127,8 @@ pub(super) struct Head<'a> {
 
 impl<'a> Head<'a> {
     /// Reads it, and nothing after it.
-    pub(super) fn of(record: &'a [u8]) -> Result<Self, ReportError> {
+    pub(super) fn of(encoded: &'a [u8]) -> Result<Self, ReportError> {
+        let (_, record) = ready::split(encoded)?;
         postcard::take_from_bytes(record).map(|(head, _)| head).map_err(ReportError::Decode)
     }
 }

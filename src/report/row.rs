@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::report::tables::{self, Cells, Place};
+use crate::report::tables::{self, Cells};
 use crate::report::{Record, ReportError, schema};
 
 /// The cells of an object's row, by column, without those that other rows decide.
@@ -12,12 +12,12 @@ use crate::report::{Record, ReportError, schema};
 /// # Errors
 /// [`ReportError::Row`].
 pub fn cells_of(record: &Record) -> Result<Vec<(&'static str, String)>, ReportError> {
-    let place = Place { record_no: 0, parent_record_no: None, first_copy: None };
     let mut cells = Cells::new(schema::FILES);
-    tables::file_cells(&mut cells, place, record);
+    tables::object_cells(&mut cells, record);
     let mut reader = reader(cells.row());
     let row = reader.records().next().transpose().map_err(error)?.unwrap_or_default();
-    let named = schema::FILES.columns.iter().copied().zip(row.iter().map(str::to_owned));
+    // The first two say where the row stands.
+    let named = schema::FILES.columns.iter().skip(2).copied().zip(row.iter().map(str::to_owned));
     Ok(named.collect())
 }
 

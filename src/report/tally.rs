@@ -6,6 +6,7 @@ use crate::item::{AllocStatus, ObjectKind, Status};
 use crate::matching::{Disposition, Finding, MatchKind};
 use crate::perceptual::PdqQuality;
 use crate::problem::Code;
+use crate::report::ready::Brief;
 use crate::report::{Balance, Record, Seen};
 use std::collections::BTreeMap;
 
@@ -96,37 +97,41 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts an object. Returns the numbers of the groups in which its digest is to be counted,
-    /// each four bytes.
-    pub(super) fn add(&mut self, record: &Record) -> Vec<u8> {
-        *self.statuses.entry(record.status).or_default() += 1;
-        if record.status != Status::Hashed {
-            *self.reasons.entry((record.status, record.reason)).or_default() += 1;
+    /// Counts an object.
+    pub(super) fn add(&mut self, brief: &Brief<'_>) {
+        *self.statuses.entry(brief.status).or_default() += 1;
+        if brief.status != Status::Hashed {
+            *self.reasons.entry((brief.status, brief.reason)).or_default() += 1;
         }
-        *self.dispositions.entry(record.disposition).or_default() += 1;
-        if record.low_information.is_some() {
-            *self.low.entry(record.disposition).or_default() += 1;
+        *self.dispositions.entry(brief.disposition).or_default() += 1;
+        if brief.low_information.is_some() {
+            *self.low.entry(brief.disposition).or_default() += 1;
         }
-        let compared = record.status == Status::Hashed && record.disposition == Disposition::None;
+        let compared = brief.status == Status::Hashed && brief.disposition == Disposition::None;
         self.compared_in_no_set += u64::from(compared);
-        self.carved += u64::from(record.meta.kind == ObjectKind::Carved);
-        self.embedded += u64::from(record.meta.kind == ObjectKind::EmbeddedPicture);
-        let folder = record.meta.kind == ObjectKind::Special
-            && matches!(record.status, Status::Unread | Status::Skipped);
+        self.carved += u64::from(brief.kind == ObjectKind::Carved);
+        self.embedded += u64::from(brief.kind == ObjectKind::EmbeddedPicture);
+        let folder = brief.kind == ObjectKind::Special
+            && matches!(brief.status, Status::Unread | Status::Skipped);
         self.unlisted += u64::from(folder);
-        let quality = record.pictures.as_ref().and_then(|picture| picture.pdq_quality);
+        let quality = brief.pdq_quality;
         self.pictures_compared += u64::from(quality.is_some_and(|q| !PdqQuality(q).is_flat()));
         self.pictures_flat += u64::from(quality.is_some_and(|q| PdqQuality(q).is_flat()));
-        self.bytes_hashed = self.bytes_hashed.saturating_add(record.bytes_hashed);
-        for problem in &record.problems {
-            *self.problems.entry(problem.code).or_default() += 1;
-        }
-        match &record.pictures {
-            Some(picture) => word(&mut self.media, &picture.media_status),
-            None if record.status == Status::Hashed => {
-                word(&mut self.types, record.detected_type.as_deref().unwrap_or_default());
+        self.bytes_hashed = self.bytes_hashed.saturating_add(brief.bytes_hashed);
+        match brief.media_status {
+            Some(status) => word(&mut self.media, status),
+            None if brief.status == Status::Hashed => {
+                word(&mut self.types, brief.detected_type.unwrap_or_default());
             }
             None => {}
+        }
+    }
+
+    /// Counts findings and problems of an object. Returns the numbers of the groups in which its
+    /// digest is to be counted, each four bytes.
+    pub(super) fn add_more(&mut self, record: &Record) -> Vec<u8> {
+        for problem in &record.problems {
+            *self.problems.entry(problem.code).or_default() += 1;
         }
         let mut groups = groups(record);
         groups.sort_unstable();

@@ -26,6 +26,7 @@ use crate::report::begun::{self, InProgress};
 use crate::report::newest;
 use crate::report::record::Head;
 use crate::report::sort::{Sorted, Sorter};
+use crate::report::tables::Cells;
 use crate::report::{Record, ReportError, schema};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -105,6 +106,8 @@ pub struct Resumed<'a> {
 pub struct Journal<'a> {
     file: AppendFile,
     pending: Vec<u8>,
+    /// For what is ready of a record.
+    cells: Cells,
     /// Where the next frame will stand.
     position: u64,
     records: u64,
@@ -138,9 +141,10 @@ impl<'a> Journal<'a> {
         Ok(journal)
     }
 
-    const fn on(file: AppendFile, position: u64, places: Sorter<'a>) -> Self {
+    fn on(file: AppendFile, position: u64, places: Sorter<'a>) -> Self {
+        let (pending, cells) = (Vec::new(), Cells::new(schema::FILES));
         let (records, marks, earlier, marked) = (0, 0, None, false);
-        Self { file, pending: Vec::new(), position, records, marks, places, earlier, marked }
+        Self { file, pending, cells, position, records, marks, places, earlier, marked }
     }
 
     /// Goes on with the journal of a run that was not finished, after cutting its torn tail.
@@ -259,7 +263,10 @@ impl<'a> Journal<'a> {
     pub fn append(&mut self, record: &Record) -> Result<(), ReportError> {
         let strongest = record.digests.strongest();
         newest::push(&mut self.places, record.key.as_bytes(), self.position, strongest)?;
-        self.frame(Frame::Record, |out| record.encode(out))?;
+        let mut cells = std::mem::replace(&mut self.cells, Cells::new(schema::FILES));
+        let framed = self.frame(Frame::Record, |out| record.encode(&mut cells, out));
+        self.cells = cells;
+        framed?;
         self.records += 1;
         Ok(())
     }

@@ -16,20 +16,27 @@ pub(in crate::report) struct Place {
     pub(in crate::report) first_copy: Option<u64>,
 }
 
+/// Cells that the order of all rows decides: two before those of the object, one after them.
+const OF_PLACE: usize = 3;
+
 /// Writes the row of one record.
+///
+/// - `object`: the cells of the object itself, as [`object_cells`] gives them.
 pub(in crate::report) fn files(
     table: &mut TableWriter<'_>,
     place: Place,
-    record: &Record,
+    object: &[u8],
 ) -> Result<(), ReportError> {
-    file_cells(&mut table.cells, place, record);
+    let cells = &mut table.cells;
+    cells.number(place.record_no);
+    cells.some_number(place.parent_record_no);
+    cells.ready(object, cells.columns() - OF_PLACE);
+    cells.some_number(place.first_copy);
     table.end_row()
 }
 
-/// The cells of one record.
-pub(in crate::report) fn file_cells(cells: &mut Cells, place: Place, record: &Record) {
-    cells.number(place.record_no);
-    cells.some_number(place.parent_record_no);
+/// The cells of an object, which nothing but the object decides: evidence_id to match_count.
+pub(in crate::report) fn object_cells(cells: &mut Cells, record: &Record) {
     cells.evidence(record.evidence);
     cells.safe(&record.path);
     cells.bytes(&record.file_name);
@@ -50,7 +57,6 @@ pub(in crate::report) fn file_cells(cells: &mut Cells, place: Place, record: &Re
     cells.some_word(record.low_information.map(|low| low.as_str()));
     cells.word(record.disposition.as_str());
     cells.number(u64::try_from(record.findings.len()).unwrap_or(u64::MAX));
-    cells.some_number(place.first_copy);
 }
 
 /// object_kind to size_bytes.

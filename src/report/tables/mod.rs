@@ -9,7 +9,7 @@ mod matches;
 mod volumes;
 
 pub(super) use exceptions::{exception, exceptions};
-pub(super) use files::{Place, file_cells, files};
+pub(super) use files::{Place, files, object_cells};
 pub use matches::Conflict;
 pub(super) use matches::matches;
 pub(super) use volumes::volumes;
@@ -49,6 +49,24 @@ impl Cells {
     pub(super) fn new(table: Table) -> Self {
         // The last column is the chain's.
         Self { row: Vec::new(), columns: table.columns.len().saturating_sub(1), filled: 0 }
+    }
+
+    /// Number of cells of a whole row, without that of the chain.
+    pub(super) const fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// So many cells that were put together before.
+    pub(super) fn ready(&mut self, cells: &[u8], count: usize) {
+        self.begin();
+        self.row.extend_from_slice(cells);
+        self.filled += count.saturating_sub(1);
+    }
+
+    /// Forgets the cells of the row so far.
+    pub(super) fn clear(&mut self) {
+        self.row.clear();
+        self.filled = 0;
     }
 
     /// A cell that does not apply.
@@ -161,8 +179,7 @@ impl Cells {
         out.push(b',');
         out.extend_from_slice(chain.link(&self.row).as_bytes());
         out.push(b'\n');
-        self.row.clear();
-        self.filled = 0;
+        self.clear();
     }
 
     /// The text of the row so far.
