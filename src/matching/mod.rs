@@ -13,5 +13,6 @@ pub mod strength;
 pub use exact::Index;
 pub use finding::{Disposition, Finding, MatchKind};
 pub use near::{
-    NearAlgorithm, NearCounts, NearFacts, NearIndex, NearOptions, ObjectHashes, combine,
+    NearAlgorithm, NearCounts, NearFacts, NearIndex, NearOptions, ObjectHashes, PdqNeighbours,
+    Search, combine,
 };

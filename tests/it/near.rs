@@ -5,7 +5,7 @@ use assay::hashset::{PerceptualEntry, ReferenceSet, SetCounts, SetEntry, SetInfo
 use assay::matching::kernels::{Close, Hashes, Kernel, within};
 use assay::matching::{
     Disposition, Finding, MatchKind, NearAlgorithm, NearFacts, NearIndex, NearOptions,
-    ObjectHashes, combine,
+    ObjectHashes, PdqNeighbours, Search, combine,
 };
 use assay::perceptual::{Hash64, PdqHash, PdqQuality, Transform};
 use proptest::prelude::*;
@@ -135,6 +135,85 @@ fn places_are_right_past_the_first_tile() {
     }
 }
 
+/// What the index gives, in order, against counting bit by bit.
+fn the_index_agrees(entries: &[[u8; 32]], queries: &[[u8; 32]], radius: u32) {
+    let mut want = brute_force(entries, queries, radius);
+    want.sort_unstable();
+    let of =
+        |bytes: &[[u8; 32]]| bytes.iter().copied().map(PdqHash::from_bytes).collect::<Vec<_>>();
+    for kernel in kernels() {
+        let options = NearOptions { near_bits: radius, kernel, search: Search::Index, ..OPTIONS };
+        let index = PdqNeighbours::new(of(entries), &options);
+        assert_eq!(index.search(), Search::Index);
+        let mut got = Vec::new();
+        index.within(&of(queries), &mut |close| got.push(close));
+        got.sort_unstable();
+        got.dedup();
+        assert_eq!(got, want, "{kernel}, radius {radius}");
+    }
+}
+
+/// Radii around those at which the reach of a piece grows.
+const INDEX_RADII: [u32; 12] = [0, 1, 7, 8, 15, 16, 23, 30, 31, 32, 40, 256];
+
+/// `from` with exactly `bits` bits turned over, beginning at `first`, `step` bits apart.
+fn turned(from: [u8; 32], bits: usize, first: usize, step: usize) -> [u8; 32] {
+    let mut hash = from;
+    for bit in (0..bits).map(|n| (first + n * step) % 256) {
+        hash[bit / 8] ^= 1 << (bit % 8);
+    }
+    hash
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Neighbours at every distance, their bits together, spread evenly or in between; among
+    /// others, so that no list is small enough to be compared whole.
+    #[test]
+    fn the_index_finds_neighbours_at_every_distance(
+        base in any::<[u8; 32]>(),
+        first in 0..256_usize,
+        step in prop::sample::select(vec![1_usize, 3, 15, 17, 33, 65, 127]),
+        others in prop::collection::vec(any::<[u8; 32]>(), 600),
+        query in near([0; 32], 1..2),
+    ) {
+        let mut entries: Vec<_> = (0..=42).map(|bits| turned(base, bits, first, step)).collect();
+        entries.extend_from_within(20..30);
+        entries.extend(others);
+        let queries = [base, turned(base, 9, first, step), query[0], entries[100]];
+        INDEX_RADII.iter().for_each(|radius| the_index_agrees(&entries, &queries, *radius));
+    }
+
+    /// Bits of real hashes depend on each other: here every entry is near one of few values.
+    #[test]
+    fn the_index_finds_what_lies_close_together(
+        (entries, queries) in any::<[u8; 32]>()
+            .prop_flat_map(|base| (near(base, 300..400), near(base, 1..6))),
+    ) {
+        INDEX_RADII.iter().for_each(|radius| the_index_agrees(&entries, &queries, *radius));
+    }
+}
+
+/// Lists that make single runs of the index as long as the list.
+#[test]
+fn the_index_is_complete_where_all_entries_share_a_piece() {
+    let mut state = 1_u64;
+    let mut byte = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    for shared in [2, 4, 16, 30, 32] {
+        let entries: Vec<[u8; 32]> = (0..2000)
+            .map(|_| std::array::from_fn(|at| if at < shared { 0xa5 } else { byte() }))
+            .collect();
+        let near = turned(entries[1000], 31, 3, 8);
+        let queries = [entries[0], near, [0xa5; 32], [0; 32]];
+        [31, 47].iter().for_each(|radius| the_index_agrees(&entries, &queries, *radius));
+    }
+}
+
 fn entry(id: &str, kind: SetKind, perceptual: PerceptualEntry) -> SetEntry {
     SetEntry {
         id: id.into(),
@@ -209,6 +288,7 @@ const OPTIONS: NearOptions = NearOptions {
     dhash_bits: Some(4),
     ahash_bits: None,
     kernel: Kernel::Portable,
+    search: Search::Fastest,
 };
 
 fn told(findings: &[Finding]) -> Vec<(String, NearFacts)> {
@@ -344,6 +424,49 @@ fn a_batch_gives_what_single_look_ups_give_on_any_number_of_threads() {
         for kernel in kernels() {
             let index = NearIndex::build(&sets, NearOptions { kernel, ..OPTIONS }).unwrap();
             assert_eq!(index.look_up_batch(&objects, &pool), want, "{kernel}, {threads} threads");
+        }
+    }
+}
+
+/// Entries near by PDQ, near by a 64-bit hash only, with one value, in several sets.
+#[test]
+fn findings_are_the_same_however_they_are_looked_for() {
+    let object = object();
+    let [phash, dhash] = [object.phash, object.dhash].map(|hash| hash.unwrap().0);
+    let list = |kind, from: u32| {
+        let entries = (from..from + 400).map(|n| {
+            let form = usize::try_from(n).unwrap() % 8;
+            let hash = match n % 3 {
+                0 => off(object.pdq[form], n % 40),
+                1 => off(object.pdq_nn512[form], n % 40),
+                _ => forms(u64::from(n) + 9)[form],
+            };
+            let turn = |bits: u32| (1_u64 << bits) - 1;
+            let perceptual = PerceptualEntry {
+                pdq: (n % 5 != 0).then(|| hash.to_bytes()),
+                phash: Some(phash ^ (turn(n % 13) << (n % 50))),
+                dhash: (n % 2 == 0).then(|| dhash ^ (turn(n % 17) << (n % 40))),
+                ..PerceptualEntry::NONE
+            };
+            entry(&format!("e{n}"), kind, perceptual)
+        });
+        set(kind, entries.collect())
+    };
+    let sets = [list(SetKind::Alert, 0), list(SetKind::Info, 100)];
+    for (near_bits, bits) in [(31, 0), (31, 1), (31, 10), (0, 4), (64, 12)] {
+        let options = NearOptions {
+            near_bits,
+            phash_bits: Some(bits),
+            dhash_bits: Some(bits),
+            search: Search::Everything,
+            ..OPTIONS
+        };
+        let want = NearIndex::build(&sets, options).unwrap().look_up(&object);
+        assert!(want.len() > 20, "{}", want.len());
+        for kernel in kernels() {
+            let options = NearOptions { kernel, search: Search::Index, ..options };
+            let index = NearIndex::build(&sets, options).unwrap();
+            assert_eq!(index.look_up(&object), want, "{kernel}, {near_bits} and {bits} bits");
         }
     }
 }

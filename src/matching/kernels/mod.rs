@@ -15,6 +15,9 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod runs;
+
+pub(super) use runs::{Run, within_runs};
 
 use crate::perceptual::PdqHash;
 use crate::problem::words;
@@ -94,6 +97,11 @@ impl Hashes {
     /// Number of hashes.
     pub const fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes they take in memory.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.blocks.as_slice())
     }
 
     /// True where there is none.

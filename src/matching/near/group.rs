@@ -1,5 +1,7 @@
 //! Entries by hash: each distinct value once, with all entries that have it.
 
+use rayon::prelude::*;
+
 /// Where an entry stands: set, then place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
@@ -7,32 +9,35 @@ pub(super) struct Place {
     pub(super) entry: u32,
 }
 
-/// Distinct values in ascending order. One that many entries share is compared once.
-pub(super) struct Grouped<H> {
-    values: Vec<H>,
+/// The entries of each of many distinct values. One that many entries share is compared once.
+pub(super) struct Grouped {
     /// Where the places of each value end.
-    ends: Vec<usize>,
+    ends: Vec<u32>,
     places: Vec<Place>,
 }
 
-impl<H: Copy + Ord> Grouped<H> {
-    pub(super) fn new(mut entries: Vec<(H, Place)>) -> Self {
-        entries.sort_unstable();
+impl Grouped {
+    /// The distinct values in ascending order, and their entries.
+    ///
+    /// - `entries`: at most as many as 32 bits count.
+    pub(super) fn new<H: Copy + Ord + Send>(mut entries: Vec<(H, Place)>) -> (Vec<H>, Self) {
+        entries.par_sort_unstable();
         let (mut values, mut ends) = (Vec::new(), Vec::new());
-        for equal in entries.chunk_by(|(a, _), (b, _)| a == b) {
-            values.extend(equal.first().map(|(value, _)| *value));
-            ends.push(ends.last().copied().unwrap_or(0) + equal.len());
+        for (end, (value, _)) in (1..).zip(&entries) {
+            if values.last() == Some(value) {
+                ends.pop();
+            } else {
+                values.push(*value);
+            }
+            ends.push(end);
         }
-        Self { values, ends, places: entries.into_iter().map(|(_, place)| place).collect() }
-    }
-
-    pub(super) fn values(&self) -> &[H] {
-        &self.values
+        let places = entries.into_iter().map(|(_, place)| place).collect();
+        (values, Self { ends, places })
     }
 
     /// The entries that have the value at `at`, in their order.
     pub(super) fn places(&self, at: usize) -> &[Place] {
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.places[start..self.ends[at]]
+        &self.places[start as usize..self.ends[at] as usize]
     }
 }

@@ -9,21 +9,37 @@
 //! Sources: radius 31 and least quality 50 from facebook/ThreatExchange, `pdq/README.md`;
 //! docs/matching.md has what we measured.
 
+mod bands;
 mod facts;
 mod group;
+mod neighbours;
 mod object;
 
 pub use facts::{NearAlgorithm, NearFacts};
+pub use neighbours::PdqNeighbours;
 pub use object::ObjectHashes;
 
-use super::kernels::{self, Kernel};
+use super::kernels::Kernel;
 use super::{Finding, MatchKind, strength};
 use crate::hashset::{PerceptualEntry, ReferenceSet, SetEntry, SetKind};
 use crate::perceptual::{Hash64, PdqHash, PdqQuality};
+use bands::{Bands, Workspace};
 use group::{Grouped, Place};
 use object::Form;
 use rayon::prelude::*;
 use std::collections::HashMap;
+
+/// How the entries near a picture are looked for. Both ways find the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Search {
+    /// Whichever is faster for the number of entries and the radius.
+    #[default]
+    Fastest,
+    /// Every entry is compared.
+    Everything,
+    /// Entries are looked up by pieces of their hash.
+    Index,
+}
 
 /// Largest distances that are findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +54,8 @@ pub struct NearOptions {
     pub ahash_bits: Option<u32>,
     /// The instructions to use.
     pub kernel: Kernel,
+    /// How entries are looked for.
+    pub search: Search,
 }
 
 impl Default for NearOptions {
@@ -50,6 +68,7 @@ impl Default for NearOptions {
             dhash_bits: bits(NearAlgorithm::Dhash),
             ahash_bits: bits(NearAlgorithm::Ahash),
             kernel: Kernel::best(),
+            search: Search::Fastest,
         }
     }
 }
@@ -69,7 +88,26 @@ pub struct NearCounts {
 struct Table64 {
     algorithm: NearAlgorithm,
     bits: u32,
-    hashes: Grouped<Hash64>,
+    values: Vec<Hash64>,
+    places: Grouped,
+    bands: Option<Bands>,
+}
+
+impl Table64 {
+    /// Gives the place and distance of every value within the threshold to `found`.
+    fn within(&self, with: Hash64, found: &mut dyn FnMut(usize, u32)) {
+        if let Some(bands) = &self.bands
+            && bands.within(&self.values, with, &mut Workspace::default(), found)
+        {
+            return;
+        }
+        for (at, have) in self.values.iter().enumerate() {
+            let distance = with.distance(*have);
+            if distance <= self.bits {
+                found(at, distance);
+            }
+        }
+    }
 }
 
 /// Every alert and info entry that has a perceptual hash.
@@ -77,8 +115,8 @@ pub struct NearIndex<'s> {
     sets: &'s [ReferenceSet],
     options: NearOptions,
     counts: Vec<NearCounts>,
-    pdq: Grouped<PdqHash>,
-    blocks: kernels::Hashes,
+    pdq: PdqNeighbours,
+    of_pdq: Grouped,
     tables: Vec<Table64>,
 }
 
@@ -126,15 +164,19 @@ impl<'s> NearIndex<'s> {
                 }
                 *(if any { &mut count.compared } else { &mut count.incomparable }) += 1;
             }
-            u32::try_from(pdq.len()).map_err(|_| list.info.name.clone())?;
+            let most = values.iter().map(Vec::len).fold(pdq.len(), usize::max);
+            u32::try_from(most).map_err(|_| list.info.name.clone())?;
             counts.push(count);
         }
-        let pdq = Grouped::new(pdq);
-        let blocks = kernels::Hashes::new(pdq.values());
-        let tables = enabled.into_iter().zip(values);
-        let table =
-            |((algorithm, bits), values)| Table64 { algorithm, bits, hashes: Grouped::new(values) };
-        Ok(Self { sets, options, counts, pdq, blocks, tables: tables.map(table).collect() })
+        let (pdq, of_pdq) = Grouped::new(pdq);
+        let pdq = PdqNeighbours::new(pdq, &options);
+        let tables = enabled.into_iter().zip(values).map(|((algorithm, bits), values)| {
+            let (values, places) = Grouped::new(values);
+            let bands = Bands::of(&values, bits, &options);
+            Table64 { algorithm, bits, values, places, bands }
+        });
+        let tables = tables.collect();
+        Ok(Self { sets, options, counts, pdq, of_pdq, tables })
     }
 
     /// What became of the entries of each set, in the order of the sets.
@@ -179,7 +221,7 @@ impl<'s> NearIndex<'s> {
         all.map(|((object, forms), nearest)| {
             let mut findings: HashMap<Place, Finding> = HashMap::new();
             for (value, (distance, form)) in nearest {
-                for place in self.pdq.places(value) {
+                for place in self.of_pdq.places(value) {
                     let finding = self.finding(object, &forms[form], distance, *place);
                     findings.extend(finding.map(|finding| (*place, finding)));
                 }
@@ -202,8 +244,7 @@ impl<'s> NearIndex<'s> {
                 owners.push((object, number));
             }
         }
-        let bits = self.options.near_bits;
-        kernels::within(self.options.kernel, &self.blocks, &queries, bits, &mut |close| {
+        self.pdq.within(&queries, &mut |close| {
             let (object, form) = owners[close.query];
             let this = (close.distance, form);
             let best = nearest[object].entry(close.entry).or_insert(this);
@@ -218,19 +259,15 @@ impl<'s> NearIndex<'s> {
         for table in &self.tables {
             let Some(value) = object.hash64(table.algorithm) else { continue };
             let form = Form::stored(table.algorithm, value);
-            for (at, have) in table.hashes.values().iter().enumerate() {
-                let distance = value.distance(*have);
-                if distance > table.bits {
-                    continue;
-                }
-                for place in table.hashes.places(at) {
+            table.within(value, &mut |at, distance| {
+                for place in table.places.places(at) {
                     if let std::collections::hash_map::Entry::Vacant(free) = findings.entry(*place)
                         && let Some(finding) = self.finding(object, &form, distance, *place)
                     {
                         free.insert(finding);
                     }
                 }
-            }
+            });
         }
     }
 
