@@ -73,7 +73,7 @@ const DIAGONALS: [[u64; 4]; 16] = {
     let mut bit = 0;
     while bit < 256 {
         let (row, column) = (bit / 16, bit % 16);
-        masks[(column + 16 - row) % 16][bit / 64] |= 1 << (bit % 64);
+        masks[(row + 16 - column) % 16][bit / 64] |= 1 << (bit % 64);
         bit += 1;
     }
     masks
@@ -276,9 +276,9 @@ const MOST_WITH_ALL_TABLES: usize = 1 << 26;
 /// each value of a piece, comparing takes a time for each entry.
 fn pays(pieces: usize, entries: usize, radius: u32, thrifty: bool, kernel: Kernel) -> bool {
     let entries_a_value = match kernel {
-        Kernel::Portable => 20,
-        Kernel::Avx2 => 50,
-        Kernel::Avx512 => 100,
+        Kernel::Portable => 30,
+        Kernel::Avx2 => 100,
+        Kernel::Avx512 => 400,
     };
     let values_within = |bits: u32| (0..=bits.min(BITS)).map(choices).sum::<usize>();
     let reaches = reaches(pieces, radius, thrifty);

@@ -1,8 +1,8 @@
 //! Near look-up: entries whose perceptual hash differs from the object's in few bits.
 //!
-//! The look-up is complete: every entry is compared, nothing is approximated. A near finding is a
-//! lead that a person has to look at; [`crate::matching::strength`] says how often unrelated
-//! pictures came as near. Only alert and info entries are compared, and only pictures with
+//! The look-up is complete: every entry is compared or shown to be too far, nothing is
+//! approximated. A near finding is a lead that a person has to look at;
+//! [`crate::matching::strength`] says how often unrelated pictures came as near. Only alert and info entries are compared, and only pictures with
 //! structure: a picture, or an entry that says so of itself, of a PDQ quality under 50 is near to
 //! anything flat.
 //!
@@ -128,7 +128,7 @@ type Nearness = (u32, usize);
 const BATCH: usize = 16;
 
 impl<'s> NearIndex<'s> {
-    /// Sorts the entries of all sets by hash.
+    /// Sorts the entries of all sets by hash, on the rayon pool it is called in.
     ///
     /// # Errors
     /// The name of the set that has more entries than 32 bits count, or with which all sets
