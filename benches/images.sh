@@ -50,6 +50,8 @@ if [ ! -f e01.E01 ]; then
   ewfacquire -u -q -t e01 -f encase6 -c fast -S 2GiB -m fixed -M physical -C 1 -D d -E 1 -e x -N n ext4.dd >/dev/null
 fi
 
+[ "$runs" -gt 0 ] || exit 0 # only the images were wanted
+
 median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 # Runs a command; appends its wall and processor seconds, children included, to NAME.wall, NAME.cpu.
 measure() { # NAME COMMAND

@@ -241,12 +241,17 @@ fn outcome(stopped: bool, run: &RunManifest, built: &Built) -> Outcome {
     }
 }
 
-fn load_sets(plan: &ScanPlan) -> Result<Index, ScanError> {
+/// Threads that only compute, as many as the plan says.
+fn computing(plan: &ScanPlan) -> Result<rayon::ThreadPool, ScanError> {
     let threads = plan.threads.get();
-    let pool = rayon::ThreadPoolBuilder::new()
+    rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
-        .map_err(|error| ScanError::Threads { threads, detail: error.to_string() })?;
+        .map_err(|error| ScanError::Threads { threads, detail: error.to_string() })
+}
+
+fn load_sets(plan: &ScanPlan) -> Result<Index, ScanError> {
+    let pool = computing(plan)?;
     let sets = plan.lists.iter().map(|list| hashset::load(list, &pool));
     let sets = sets.collect::<Result<Vec<_>, _>>()?;
     Index::build(sets, &pool).map_err(ScanError::TooManyEntries)
@@ -255,7 +260,8 @@ fn load_sets(plan: &ScanPlan) -> Result<Index, ScanError> {
 /// The entries that pictures are compared with; `None` where there are none or none is wanted.
 fn near_index<'a>(plan: &ScanPlan, index: &'a Index) -> Result<Option<NearIndex<'a>>, ScanError> {
     let Some(options) = plan.near else { return Ok(None) };
-    let near = NearIndex::build(index.sets(), options).map_err(ScanError::TooManyEntries)?;
+    let build = || NearIndex::build(index.sets(), options);
+    let near = computing(plan)?.install(build).map_err(ScanError::TooManyEntries)?;
     Ok(Some(near).filter(|near| !near.is_empty()))
 }
 
