@@ -30,8 +30,8 @@ say "whole run " "$root/whole.time"
 
 "$binary" scan "$root/ev" --out "$root/half" --json --quiet >/dev/null &
 child=$!
-# The journal has half a byte for each byte of files.csv: a quarter is half of the objects.
-bytes=$(($(stat -c %s "$root/whole/files.csv") / 4))
+# The journal has 1.36 bytes for each byte of files.csv: half of that is half of the objects.
+bytes=$(($(stat -c %s "$root/whole/files.csv") * 68 / 100))
 half=${HALF_BYTES:-$bytes}
 while [ "$(stat -c %s "$root/half/journal/records" 2>/dev/null || echo 0)" -lt "$half" ]; do
   kill -0 "$child" || break
