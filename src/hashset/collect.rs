@@ -1,105 +1,77 @@
-//! Rows become entries: digests that say nothing are dropped, equal rows collapse, all is counted.
+//! The sink that holds a list in memory: equal rows collapse, the rest gets its names.
 
 use super::encoding::wide;
-use super::{PerceptualEntry, SetCounts, SetEntry, SetKind};
-use crate::digest::{Algorithm, Digest, Digests};
+use super::{PerceptualEntry, Reject, RowName, RowSink, SetCounts, SetEntry, SetError};
+use crate::digest::Algorithm;
 use rayon::prelude::*;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::path::{Path, PathBuf};
 
-/// Entries in the list's order, and what became of the rows.
+/// Holds a list's entries in its order. Strict: the first row that is no entry ends the reading.
 pub(super) struct Collector {
-    kind: SetKind,
+    file: PathBuf,
     /// Identifiers are empty until the end where the list has none.
     entries: Vec<SetEntry>,
-    lines: Vec<u64>,
-    counts: SetCounts,
-    nothing: [Digest; 4],
+    rows: Vec<RowName>,
 }
 
 impl Collector {
-    /// For entries of `kind`, of which there may be `estimate`.
-    pub(super) fn new(kind: SetKind, estimate: usize) -> Self {
-        use Algorithm::{Blake3, Md5, Sha1, Sha256};
-        let (mut entries, mut lines) = (Vec::new(), Vec::new());
-        // A reservation that fails is no error: the list may have fewer rows than it seems.
-        let _ = entries.try_reserve_exact(estimate);
-        let _ = lines.try_reserve_exact(estimate);
-        let nothing = [Md5, Sha1, Sha256, Blake3].map(Algorithm::of_nothing);
-        Self { kind, entries, lines, counts: SetCounts::default(), nothing }
+    /// For the entries of a file.
+    pub(super) fn new(file: &Path) -> Self {
+        Self { file: file.to_owned(), entries: Vec::new(), rows: Vec::new() }
     }
 
-    /// Starts a row; returns its number and an entry without content.
-    pub(super) fn row(&mut self) -> (u64, SetEntry) {
-        self.counts.rows_read = self.counts.rows_read.saturating_add(1);
-        let entry = SetEntry {
-            id: Box::default(),
-            kind: self.kind,
-            digests: Digests::default(),
-            perceptual: None,
-            size: None,
-            category: None,
-            series: None,
-            victim_identified: None,
-        };
-        (self.counts.rows_read, entry)
+    fn full(&self) -> SetError {
+        let size = wide(self.entries.len());
+        SetError::TooManyEntries { file: self.file.clone(), entries: size }
     }
 
-    /// Puts a digest in, unless it is that of an empty file or all zero.
-    pub(super) fn digest(&mut self, entry: &mut SetEntry, algorithm: Algorithm, digest: Digest) {
-        if self.nothing.contains(&digest) {
-            let dropped = &mut self.counts.empty_digests_dropped;
-            *dropped = dropped.saturating_add(1);
-        } else if !self.is_zero(digest.bytes()) {
-            entry.digests.set(algorithm, digest);
-        }
-    }
-
-    /// Whether a value is all zero, in which case it is counted as dropped.
-    pub(super) fn is_zero(&mut self, value: &[u8]) -> bool {
-        let zero = value.iter().all(|byte| *byte == 0);
-        if zero {
-            let dropped = &mut self.counts.zero_digests_dropped;
-            *dropped = dropped.saturating_add(1);
-        }
-        zero
-    }
-
-    /// Ends a row that began on `line`. False where memory does not hold it.
-    pub(super) fn push(&mut self, entry: SetEntry, line: u64) -> bool {
-        let perceptual = entry.perceptual.as_ref().is_some_and(|hashes| !hashes.is_empty());
-        if entry.digests == Digests::default() && !perceptual {
-            self.counts.rows_emptied = self.counts.rows_emptied.saturating_add(1);
-            return true;
-        }
-        if self.entries.try_reserve(1).and_then(|()| self.lines.try_reserve(1)).is_err() {
-            return false;
-        }
-        self.entries.push(entry);
-        self.lines.push(line);
-        true
-    }
-
-    /// The entries, each once, in the order of their first row.
-    pub(super) fn finish(mut self, pool: &rayon::ThreadPool) -> (Vec<SetEntry>, SetCounts) {
+    /// The entries, each once, in the order of their first row; puts what became of them in `counts`.
+    pub(super) fn finish(
+        mut self,
+        pool: &rayon::ThreadPool,
+        counts: &mut SetCounts,
+    ) -> Vec<SetEntry> {
         let repeated = pool.install(|| repeated(&self.entries));
         if !repeated.is_empty() {
             drop_at(&mut self.entries, &repeated);
-            drop_at(&mut self.lines, &repeated);
+            drop_at(&mut self.rows, &repeated);
         }
-        let rows = self.entries.par_iter_mut().zip(&self.lines);
-        let name = |(entry, line): (&mut SetEntry, &u64)| {
+        let rows = self.entries.par_iter_mut().zip(&self.rows);
+        let name = |(entry, row): (&mut SetEntry, &RowName)| {
             if entry.id.is_empty() {
-                entry.id = format!("line:{line}").into();
+                entry.id = row.to_string().into();
             }
         };
         pool.install(|| rows.for_each(name));
         // A scheme's labels are never empty.
         let unmapped =
             |entry: &&SetEntry| entry.category.as_ref().is_some_and(|c| c.label.is_empty());
-        self.counts.unmapped_codes = wide(self.entries.iter().filter(unmapped).count());
-        self.counts.duplicates = wide(repeated.len());
-        self.counts.accepted = wide(self.entries.len());
-        (self.entries, self.counts)
+        counts.unmapped_codes = wide(self.entries.iter().filter(unmapped).count());
+        counts.duplicates = wide(repeated.len());
+        counts.accepted = wide(self.entries.len());
+        self.entries
+    }
+}
+
+impl RowSink for Collector {
+    fn expect_at_most(&mut self, rows: usize) {
+        // A reservation that fails is no error: the list may have fewer rows than it seems.
+        let _ = self.entries.try_reserve_exact(rows);
+        let _ = self.rows.try_reserve_exact(rows);
+    }
+
+    fn entry(&mut self, entry: SetEntry, row: RowName) -> Result<(), SetError> {
+        if self.entries.try_reserve(1).and_then(|()| self.rows.try_reserve(1)).is_err() {
+            return Err(self.full());
+        }
+        self.entries.push(entry);
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn reject(&mut self, reject: Reject) -> Result<(), SetError> {
+        Err(reject.into_error())
     }
 }
 
@@ -153,21 +125,23 @@ fn drop_at<T>(list: &mut Vec<T>, places: &[usize]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::SetKind;
+    use super::super::tally::Tally;
     use super::*;
+    use crate::digest::Digest;
 
     #[test]
     fn equal_rows_collapse_and_the_first_stays() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        let mut rows = Collector::new(SetKind::Alert, 0);
-        for (n, (byte, id)) in
-            [(1, ""), (2, ""), (1, ""), (1, "a"), (1, "b"), (2, "")].iter().enumerate()
-        {
-            let (_, mut entry) = rows.row();
-            rows.digest(&mut entry, Algorithm::Md5, Digest::new(&[*byte; 16]).unwrap());
-            entry.id = (*id).into();
-            assert!(rows.push(entry, n as u64 + 1));
+        let (mut tally, mut rows) = (Tally::new(SetKind::Alert), Collector::new(Path::new("l")));
+        for (byte, id) in [(1, ""), (2, ""), (1, ""), (1, "a"), (1, "b"), (2, "")] {
+            let (number, mut entry) = tally.row();
+            tally.digest(&mut entry, Algorithm::Md5, Digest::new(&[byte; 16]).unwrap());
+            entry.id = id.into();
+            tally.push(&mut rows, entry, RowName::Line(number)).unwrap();
         }
-        let (entries, counts) = rows.finish(&pool);
+        let mut counts = tally.counts;
+        let entries = rows.finish(&pool, &mut counts);
         let ids: Vec<_> = entries.iter().map(|entry| &*entry.id).collect();
         assert_eq!(ids, ["line:1", "line:2", "a", "b"]);
         assert_eq!((counts.rows_read, counts.accepted, counts.duplicates), (6, 4, 2));

@@ -76,11 +76,6 @@ impl Text {
         self.bytes.get(self.mark..).unwrap_or_default()
     }
 
-    /// The file it is from.
-    pub(super) fn file(&self) -> &Path {
-        &self.file
-    }
-
     /// The name of its encoding where that is not UTF-8 or plain bytes.
     pub(super) const fn utf16(&self) -> Option<&'static str> {
         self.utf16

@@ -58,6 +58,26 @@ pub enum SetError {
         /// The largest size that is read, or `memory`.
         limit: String,
     },
+    /// More entries than memory holds.
+    #[error("{}: memory does not hold more than {entries} entries; split the list", shown(file))]
+    TooManyEntries {
+        /// The list.
+        file: PathBuf,
+        /// How many it held.
+        entries: u64,
+    },
+    /// Two kinds of digest in a list without column names: two lists in one.
+    #[error(
+        "{place}: found {found}, expected {expected}; make two lists of it, or give it a header row"
+    )]
+    Mixed {
+        /// The first digest of another length.
+        place: Place,
+        /// What kind of thing is there.
+        found: String,
+        /// What the digests before it are.
+        expected: String,
+    },
     /// A place where something else has to stand.
     #[error("{place}: found {found}, expected {expected}; correct the file, it is refused whole")]
     Bad {
@@ -172,6 +192,7 @@ impl SetError {
     pub const fn place(&self) -> Option<&Place> {
         match self {
             Self::Bad { place, .. }
+            | Self::Mixed { place, .. }
             | Self::Ambiguous { place }
             | Self::NotAsStated { place, .. }
             | Self::Unsupported { place, .. }
@@ -182,6 +203,7 @@ impl SetError {
             Self::Read { .. }
             | Self::NotAFile { .. }
             | Self::TooLarge { .. }
+            | Self::TooManyEntries { .. }
             | Self::SchemeNotFound { .. }
             | Self::TwoSidecars { .. } => None,
         }

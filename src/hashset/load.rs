@@ -8,7 +8,8 @@ use super::encoding::Text;
 use super::error::shown;
 use super::format::{self, Reading};
 use super::sidecar::Sidecar;
-use super::{ListAlgorithm, ReferenceSet, Scheme, SetCounts, SetError, SetInfo, SetKind};
+use super::tally::Tally;
+use super::{ListAlgorithm, ReferenceSet, RowSink, Scheme, SetCounts, SetError, SetInfo, SetKind};
 use crate::digest::{Algorithm, Hasher, Selection};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -55,34 +56,52 @@ pub struct ListOptions {
 /// assert_eq!(&*set.entries[0].id, "line:1");
 /// ```
 pub fn load(options: &ListOptions, pool: &rayon::ThreadPool) -> Result<ReferenceSet, SetError> {
+    let mut rows = Collector::new(&options.path);
+    let (info, mut counts) = read_list(options, pool, &mut rows)?;
+    let entries = rows.finish(pool, &mut counts);
+    Ok(ReferenceSet { info, entries, counts })
+}
+
+/// Reads a list and gives its rows to `rows` one at a time, in the list's order; computation runs
+/// on `pool`. What the counts call accepted includes rows that are equal to an earlier one.
+///
+/// # Errors
+/// Anything that is wrong with the list as a whole, its sidecar or its scheme; what `rows` refuses.
+/// Whatever `rows` was given before counts for nothing then.
+pub fn read_list(
+    options: &ListOptions,
+    pool: &rayon::ThreadPool,
+    rows: &mut dyn RowSink,
+) -> Result<(SetInfo, SetCounts), SetError> {
     let path = &options.path;
     let sidecar = Sidecar::of(path)?;
     let scheme = match &sidecar.scheme {
         Some(scheme) => Some(Arc::new(Scheme::read_beside(scheme, path.parent())?)),
         None => options.scheme.clone(),
     };
+    let _ = pool;
     let (raw, sha256) = read_file(path, LARGEST_LIST)?;
     format::refuse_binary(path, &raw)?;
     let text = Text::decode(path, raw)?;
+    rows.expect_at_most(text.row_estimate());
     let mut reading = Reading {
         text: &text,
         stated: sidecar.algorithm.or(options.algorithm),
-        rows: Collector::new(options.kind, text.row_estimate()),
+        tally: Tally::new(options.kind),
+        sink: rows,
         categories: Categories::new(options.kind, scheme, options.accept_polarity),
+        column: "",
     };
     let format = reading.read()?;
-    let Reading { rows, categories, .. } = reading;
-    let scheme = categories.finish()?;
-    let (place, utf16) = (text.place(text.bytes().len(), None), text.utf16());
-    // The text is no longer needed, and what follows needs memory.
-    drop(text);
-    let (entries, counts) = rows.finish(pool);
-    if entries.is_empty() {
+    let Reading { tally, categories, .. } = reading;
+    let (scheme, counts) = (categories.finish()?, tally.counts);
+    if counts.accepted == 0 {
+        let place = text.place(text.bytes().len(), None);
         return Err(SetError::NoRows { place, detail: what_became(&counts) });
     }
-    let format = [Some(format), utf16].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let format = [Some(format), text.utf16()].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let info = info(options, sidecar, scheme.as_deref(), format, sha256);
-    Ok(ReferenceSet { info, entries, counts })
+    Ok((info, counts))
 }
 
 fn info(
@@ -114,8 +133,11 @@ fn info(
 
 fn what_became(counts: &SetCounts) -> String {
     format!(
-        "{} rows read, {} digests of empty files and {} all-zero values dropped",
-        counts.rows_read, counts.empty_digests_dropped, counts.zero_digests_dropped
+        "{} rows read, {} rejected, {} digests of empty files and {} all-zero values dropped",
+        counts.rows_read,
+        counts.rejected,
+        counts.empty_digests_dropped,
+        counts.zero_digests_dropped
     )
 }
 

@@ -26,6 +26,8 @@ mod keys;
 mod load;
 mod scheme;
 mod sidecar;
+mod sink;
+mod tally;
 mod value;
 
 pub use entry::{
@@ -33,5 +35,6 @@ pub use entry::{
     SetInfo, SetKind,
 };
 pub use error::{Place, SetError};
-pub use load::{ListOptions, load};
+pub use load::{ListOptions, load, read_list};
 pub use scheme::Scheme;
+pub use sink::{Reject, RowName, RowSink};

@@ -3,7 +3,10 @@
 
 use assay::bytes::ByteOffset;
 use assay::digest::{Algorithm, Hasher, Selection};
-use assay::hashset::{ListAlgorithm, ListOptions, ReferenceSet, Scheme, SetError, SetKind, load};
+use assay::hashset::{
+    ListAlgorithm, ListOptions, ReferenceSet, Reject, RowName, RowSink, Scheme, SetEntry, SetError,
+    SetKind, load, read_list,
+};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -390,4 +393,61 @@ fn only_a_regular_file_is_a_list_and_its_hash_is_told() {
     let digest = hasher.finish().get(Algorithm::Sha256).unwrap();
     assert_eq!(set.info.sha256, digest.to_string());
     assert_eq!((&*set.info.name, &*set.info.received_from), ("list.txt", "unstated"));
+}
+
+/// Takes every row, and as many rejects as it is told.
+#[derive(Default)]
+struct Kept {
+    entries: Vec<(String, SetEntry)>,
+    rejects: Vec<Reject>,
+    tolerated: usize,
+}
+
+impl RowSink for Kept {
+    fn entry(&mut self, entry: SetEntry, row: RowName) -> Result<(), SetError> {
+        self.entries.push((row.to_string(), entry));
+        Ok(())
+    }
+
+    fn reject(&mut self, reject: Reject) -> Result<(), SetError> {
+        if self.rejects.len() == self.tolerated {
+            return Err(reject.into_error());
+        }
+        self.rejects.push(reject);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sink_gets_rows_and_rejects_in_order_and_says_when_it_is_enough() {
+    let sha1 = "0123456789abcdef0123456789abcdef01234567";
+    let list =
+        format!("md5,sha1,size\n{A},,1\n{}x,,1\n{B},{sha1},y\n{B},{sha1}\n,,3\n{B},,4\n", &B[1..]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list.csv");
+    std::fs::write(&path, list).unwrap();
+    let mut kept = Kept { tolerated: 4, ..Kept::default() };
+    let (info, counts) = read_list(&options(&path), pool(), &mut kept).unwrap();
+    assert_eq!(info.format, "csv");
+    let names: Vec<_> = kept.entries.iter().map(|(row, entry)| (&**row, &*entry.id)).collect();
+    assert_eq!(names, [("line:2", ""), ("line:7", "")]);
+    let told = |reject: &Reject| (reject.place.line, reject.place.record, reject.column);
+    let rejects: Vec<_> = kept.rejects.iter().map(told).collect();
+    let want = [(3, Some(2), "md5"), (4, Some(3), "size"), (5, Some(4), ""), (6, Some(5), "")];
+    assert_eq!(rejects, want);
+    assert_eq!((counts.rows_read, counts.accepted, counts.rejected), (6, 2, 4));
+
+    let mut kept = Kept { tolerated: 3, ..Kept::default() };
+    let error = read_list(&options(&path), pool(), &mut kept).unwrap_err();
+    assert_eq!(error.place().unwrap().line, 6, "{error}");
+}
+
+#[test]
+fn two_lists_in_one_are_refused_whatever_is_tolerated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list");
+    std::fs::write(&path, format!("{A}\n{A}89abcdef\n")).unwrap();
+    let mut kept = Kept { tolerated: 9, ..Kept::default() };
+    let error = read_list(&options(&path), pool(), &mut kept).unwrap_err();
+    assert!(matches!(error, SetError::Mixed { .. }), "{error}");
 }

@@ -13,54 +13,63 @@ use crate::hashset::{SetError, value};
 pub(super) fn read_gnu(list: &mut Reading<'_>) -> Result<(), SetError> {
     let mut settled: Option<Settled> = None;
     for line in list.rows() {
-        let line = unescaped(line?);
-        let (record, mut entry) = list.rows.row();
-        let end = line.bytes.iter().position(u8::is_ascii_whitespace);
-        let digest = line.bytes.get(..end.unwrap_or(line.bytes.len())).unwrap_or_default();
-        let cell = Cell { at: line.at, line: line.number, record, bytes: digest };
-        let is = match settled {
-            Some(is) => is,
-            None => *settled.insert(list.settle(cell)?),
-        };
-        list.put(&mut entry, is, cell)?;
-        let name = line.bytes.get(digest.len()..).unwrap_or_default();
-        if matches!(name, b"" | b" " | b"  " | b" *" | b"\t") {
-            let at = line.at.saturating_add(digest.len());
-            let place = list.place(Cell { at, ..cell });
-            return Err(SetError::bad(
-                place,
-                "the line's end",
-                "a space and a name after the digest",
-            ));
-        }
-        list.push(entry, line.number)?;
+        let row = gnu(list, unescaped(line?), &mut settled);
+        list.judge(row)?;
     }
     Ok(())
+}
+
+fn gnu(
+    list: &mut Reading<'_>,
+    line: Line<'_>,
+    settled: &mut Option<Settled>,
+) -> Result<(), SetError> {
+    let (record, mut entry) = list.tally.row();
+    let end = line.bytes.iter().position(u8::is_ascii_whitespace);
+    let digest = line.bytes.get(..end.unwrap_or(line.bytes.len())).unwrap_or_default();
+    let cell = Cell { at: line.at, line: line.number, record, bytes: digest };
+    let is = match *settled {
+        Some(is) => is,
+        None => *settled.insert(list.settle(cell)?),
+    };
+    list.put(&mut entry, is, cell)?;
+    let name = line.bytes.get(digest.len()..).unwrap_or_default();
+    if matches!(name, b"" | b" " | b"  " | b" *" | b"\t") {
+        let at = line.at.saturating_add(digest.len());
+        let place = list.place(Cell { at, ..cell });
+        let expected = "a space and a name after the digest";
+        return Err(SetError::bad(place, "the line's end", expected));
+    }
+    list.push(entry, line.number)
 }
 
 /// Reads lines such as `SHA256 (name) = digest`.
 pub(super) fn read_bsd(list: &mut Reading<'_>) -> Result<(), SetError> {
     for line in list.rows() {
-        let line = unescaped(line?);
-        let (record, mut entry) = list.rows.row();
-        let cell = Cell { at: line.at, line: line.number, record, bytes: line.bytes };
-        let Some((tag, digest_at)) = tag(line.bytes) else {
-            let expected = "a line such as MD5 (name) = digest";
-            return Err(SetError::bad(list.place(cell), "something else", expected));
-        };
-        let Some(algorithm) = algorithm(tag) else {
-            let expected = "MD5, SHA1, SHA256 or BLAKE3 before the name";
-            return Err(SetError::bad(list.place(cell), "another algorithm", expected));
-        };
-        let bytes = line.bytes.get(digest_at..).unwrap_or_default().trim_ascii_end();
-        let cell = Cell { at: line.at.saturating_add(digest_at), bytes, ..cell };
-        let digits = algorithm.width().saturating_mul(2);
-        let digest = value::digest(bytes, algorithm)
-            .ok_or_else(|| list.bad(cell, format!("{digits} hex digits ({algorithm})")))?;
-        list.rows.digest(&mut entry, algorithm, digest);
-        list.push(entry, line.number)?;
+        let row = bsd(list, unescaped(line?));
+        list.judge(row)?;
     }
     Ok(())
+}
+
+fn bsd(list: &mut Reading<'_>, line: Line<'_>) -> Result<(), SetError> {
+    let (record, mut entry) = list.tally.row();
+    let cell = Cell { at: line.at, line: line.number, record, bytes: line.bytes };
+    let Some((tag, digest_at)) = tag(line.bytes) else {
+        let expected = "a line such as MD5 (name) = digest";
+        return Err(SetError::bad(list.place(cell), "something else", expected));
+    };
+    let Some(algorithm) = algorithm(tag) else {
+        let expected = "MD5, SHA1, SHA256 or BLAKE3 before the name";
+        return Err(SetError::bad(list.place(cell), "another algorithm", expected));
+    };
+    let bytes = line.bytes.get(digest_at..).unwrap_or_default().trim_ascii_end();
+    let cell = Cell { at: line.at.saturating_add(digest_at), bytes, ..cell };
+    let digits = algorithm.width().saturating_mul(2);
+    let digest = value::digest(bytes, algorithm)
+        .ok_or_else(|| list.bad(cell, format!("{digits} hex digits ({algorithm})")))?;
+    list.tally.digest(&mut entry, algorithm, digest);
+    list.push(entry, line.number)
 }
 
 /// A line without the mark of escapes in its name.

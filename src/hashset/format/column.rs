@@ -58,6 +58,26 @@ impl Column {
         })
     }
 
+    /// The word for it.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Digest(algorithm) => algorithm.as_str(),
+            Self::Hash => "hash",
+            Self::Pdq => "pdq",
+            Self::PdqQuality => "pdq_quality",
+            Self::Phash => "phash",
+            Self::Dhash => "dhash",
+            Self::Ahash => "ahash",
+            Self::PhotoDna => "photodna",
+            Self::Category => "category",
+            Self::Series => "series",
+            Self::Size => "size",
+            Self::Id => "id",
+            Self::VictimIdentified => "victim_identified",
+            Self::Unused => "",
+        }
+    }
+
     /// Whether an entry can be compared by it.
     const fn is_value(self) -> bool {
         matches!(
@@ -148,7 +168,7 @@ impl Columns {
         fields: &[Field<'_>],
     ) -> Result<(), SetError> {
         let Some(first) = fields.first() else { return Ok(()) };
-        let (record, mut entry) = list.rows.row();
+        let (record, mut entry) = list.tally.row();
         let place = |field: &Field<'_>| list.text.place_in_row(field.at, field.line, record);
         let spare = fields.get(self.len()..);
         if !spare.is_some_and(|spare| matches!(spare, [] | [Field { bytes: b"", .. }])) {
@@ -167,8 +187,10 @@ impl Columns {
             }
             has_value |= column.is_value();
             let cell = Cell { at: start, line: field.line, record, bytes };
+            list.column = column.as_str();
             self.cell(list, &mut entry, column, cell, field.quoted)?;
         }
+        list.column = "";
         if !has_value {
             let expected = "a value in at least one of the columns for digests";
             return Err(SetError::bad(place(first), "a row without any digest", expected));
@@ -229,7 +251,7 @@ fn digest(
     let digits = algorithm.width().saturating_mul(2);
     let digest = value::digest(cell.bytes, algorithm)
         .ok_or_else(|| list.bad(cell, format!("{digits} hex digits ({algorithm})")))?;
-    list.rows.digest(entry, algorithm, digest);
+    list.tally.digest(entry, algorithm, digest);
     Ok(())
 }
 
@@ -243,14 +265,14 @@ fn perceptual(
     let mut hashes = entry.perceptual.take().unwrap_or_default();
     let bits = |list: &mut Reading<'_>| {
         let bytes = value::hex::<8>(cell.bytes).ok_or_else(|| list.bad(cell, "16 hex digits"))?;
-        Ok(Some(bytes).filter(|bytes| !list.rows.is_zero(bytes)).map(u64::from_be_bytes))
+        Ok(Some(bytes).filter(|bytes| !list.tally.is_zero(bytes)).map(u64::from_be_bytes))
     };
     match column {
         Column::Pdq => {
             let digits = ListAlgorithm::Pdq.hex_digits();
             let pdq = value::hex::<32>(cell.bytes)
                 .ok_or_else(|| list.bad(cell, format!("{digits} hex digits (pdq)")))?;
-            hashes.pdq = Some(pdq).filter(|pdq| !list.rows.is_zero(pdq));
+            hashes.pdq = Some(pdq).filter(|pdq| !list.tally.is_zero(pdq));
         }
         Column::PdqQuality => {
             let quality = value::quality(cell.bytes);
@@ -264,7 +286,7 @@ fn perceptual(
             let expected = "144 bytes as 288 hex digits or Base64";
             let photodna = value::photodna(cell.bytes)
                 .ok_or_else(|| SetError::bad(list.place(cell), length(cell), expected))?;
-            hashes.photodna = Some(photodna).filter(|bytes| !list.rows.is_zero(bytes));
+            hashes.photodna = Some(photodna).filter(|bytes| !list.tally.is_zero(bytes));
         }
     }
     entry.perceptual = Some(hashes);

@@ -24,7 +24,8 @@ pub(super) fn read(
     while records.next(&mut fields)? {
         // A sheet saved as CSV may end in rows of nothing.
         if fields.iter().any(|field| !field.bytes.trim_ascii().is_empty()) {
-            columns.take(list, &fields)?;
+            let row = columns.take(list, &fields);
+            list.judge(row)?;
         }
     }
     Ok(())

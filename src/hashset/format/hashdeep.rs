@@ -29,7 +29,8 @@ pub(super) fn read(list: &mut Reading<'_>) -> Result<(), SetError> {
     let mut columns = Columns::read(&cells(header, usize::MAX), place())?;
     for line in lines {
         let line = line?;
-        columns.take(list, &cells(line, columns.len()))?;
+        let row = columns.take(list, &cells(line, columns.len()));
+        list.judge(row)?;
     }
     Ok(())
 }

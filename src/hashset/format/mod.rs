@@ -10,9 +10,9 @@ mod plain;
 pub(super) use detect::refuse_binary;
 
 use super::category::Categories;
-use super::collect::Collector;
 use super::encoding::{Line, Text};
-use super::{ListAlgorithm, SetEntry, SetError, value};
+use super::tally::Tally;
+use super::{ListAlgorithm, Reject, RowName, RowSink, SetEntry, SetError, value};
 use detect::Format;
 
 /// One list while it is read.
@@ -20,8 +20,11 @@ pub(super) struct Reading<'a> {
     pub(super) text: &'a Text,
     /// What the sidecar or the command line says that digests are which do not say it themselves.
     pub(super) stated: Option<ListAlgorithm>,
-    pub(super) rows: Collector,
+    pub(super) tally: Tally,
+    pub(super) sink: &'a mut dyn RowSink,
     pub(super) categories: Categories,
+    /// The column that is read, as a reject names it.
+    pub(super) column: &'static str,
 }
 
 /// What all digests of a list without column names are.
@@ -91,30 +94,43 @@ impl<'a> Reading<'a> {
     fn put(&mut self, entry: &mut SetEntry, is: Settled, cell: Cell<'_>) -> Result<(), SetError> {
         let put = match is.algorithm.exact() {
             Some(algorithm) => value::digest(cell.bytes, algorithm)
-                .map(|digest| self.rows.digest(entry, algorithm, digest)),
+                .map(|digest| self.tally.digest(entry, algorithm, digest)),
             None => value::hex::<32>(cell.bytes).map(|pdq| {
-                if !self.rows.is_zero(&pdq) {
+                if !self.tally.is_zero(&pdq) {
                     entry.perceptual.get_or_insert_default().pdq = Some(pdq);
                 }
             }),
         };
         put.ok_or_else(|| {
             let digits = is.algorithm.hex_digits();
-            self.bad(
-                cell,
-                format!("{digits} hex digits ({}), as on line {}", is.algorithm, is.line),
-            )
+            let expected =
+                format!("{digits} hex digits ({}), as on line {}", is.algorithm, is.line);
+            let another = matches!(cell.bytes.len(), 32 | 40 | 64) && cell.bytes.len() != digits;
+            if another && cell.bytes.iter().all(u8::is_ascii_hexdigit) {
+                let found = value::described(cell.bytes);
+                return SetError::Mixed { place: self.place(cell), found, expected };
+            }
+            self.bad(cell, expected)
         })
     }
 
-    /// Ends a row.
+    /// Ends a row that began on `line`.
     fn push(&mut self, entry: SetEntry, line: u64) -> Result<(), SetError> {
-        if self.rows.push(entry, line) {
-            return Ok(());
+        self.tally.push(self.sink, entry, RowName::Line(line))
+    }
+
+    /// Goes on behind a row that cannot be an entry, where the sink allows it. What is wrong with
+    /// more than the row ends the reading.
+    fn judge(&mut self, row: Result<(), SetError>) -> Result<(), SetError> {
+        let column = std::mem::take(&mut self.column);
+        match row {
+            Err(SetError::Bad { place, found, expected }) => {
+                let rejected = &mut self.tally.counts.rejected;
+                *rejected = rejected.saturating_add(1);
+                self.sink.reject(Reject { place, column, found, expected })
+            }
+            row => row,
         }
-        let size = super::encoding::wide(self.text.bytes().len());
-        let file = self.text.file().to_owned();
-        Err(SetError::TooLarge { file, size, limit: "memory".to_owned() })
     }
 
     fn place(&self, cell: Cell<'_>) -> super::Place {

@@ -4,31 +4,40 @@
 //! SHA-1; 64 may be three things, so somebody has to say which.
 
 use super::{Cell, Reading, Settled, trim};
+use crate::hashset::encoding::Line;
 use crate::hashset::{ListAlgorithm, SetEntry, SetError, value};
 
 /// Reads the whole list.
 pub(super) fn read(list: &mut Reading<'_>) -> Result<(), SetError> {
     let mut settled: Option<Settled> = None;
     for line in list.rows() {
-        let line = line?;
-        let (record, mut entry) = list.rows.row();
-        let all = Cell { at: line.at, line: line.number, record, bytes: line.bytes };
-        let comma = memchr::memchr(b',', line.bytes);
-        let (first, rest) = line.bytes.split_at(comma.unwrap_or(line.bytes.len()));
-        let digest = Cell { bytes: first.trim_ascii_end(), ..all };
-        let is = match settled {
-            Some(is) => is,
-            None => *settled.insert(list.settle(digest)?),
-        };
-        list.put(&mut entry, is, digest)?;
-        if let Some(rest) = rest.get(1..) {
-            let at = line.at.saturating_add(first.len()).saturating_add(1);
-            let (at, bytes) = trim(at, rest);
-            quality(list, &mut entry, is, Cell { at, bytes, ..all })?;
-        }
-        list.push(entry, line.number)?;
+        let row = row(list, line?, &mut settled);
+        list.judge(row)?;
     }
     Ok(())
+}
+
+fn row(
+    list: &mut Reading<'_>,
+    line: Line<'_>,
+    settled: &mut Option<Settled>,
+) -> Result<(), SetError> {
+    let (record, mut entry) = list.tally.row();
+    let all = Cell { at: line.at, line: line.number, record, bytes: line.bytes };
+    let comma = memchr::memchr(b',', line.bytes);
+    let (first, rest) = line.bytes.split_at(comma.unwrap_or(line.bytes.len()));
+    let digest = Cell { bytes: first.trim_ascii_end(), ..all };
+    let is = match *settled {
+        Some(is) => is,
+        None => *settled.insert(list.settle(digest)?),
+    };
+    list.put(&mut entry, is, digest)?;
+    if let Some(rest) = rest.get(1..) {
+        let at = line.at.saturating_add(first.len()).saturating_add(1);
+        let (at, bytes) = trim(at, rest);
+        quality(list, &mut entry, is, Cell { at, bytes, ..all })?;
+    }
+    list.push(entry, line.number)
 }
 
 /// What stands behind a comma: the quality of a PDQ hash, and nothing else.

@@ -1,0 +1,66 @@
+//! Where the rows of a list go, one at a time, while it is read.
+
+use super::{Place, SetEntry, SetError};
+use std::fmt;
+
+/// What takes the rows of a list, in the list's order.
+///
+/// An error of either function ends the reading; nothing further is given.
+pub trait RowSink {
+    /// Told at most once, before the first row: no more than `rows` will come. For a reservation.
+    fn expect_at_most(&mut self, rows: usize) {
+        let _ = rows;
+    }
+
+    /// Takes an entry. Its `id` is empty where the list has none: [`RowName`] then stands for it.
+    ///
+    /// # Errors
+    /// The sink's own, such as no more memory.
+    fn entry(&mut self, entry: SetEntry, row: RowName) -> Result<(), SetError>;
+
+    /// Takes a row that is no entry. `Ok` says that the reading goes on.
+    ///
+    /// # Errors
+    /// [`Reject::into_error`] where no row, or no further one, may be lost.
+    fn reject(&mut self, reject: Reject) -> Result<(), SetError>;
+}
+
+/// Which row of its list an entry was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowName {
+    /// The line on which it begins, the first being 1.
+    Line(u64),
+    /// Its number among the records of a list in which lines say nothing, the first being 1.
+    Record(u64),
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(number) => write!(f, "line:{number}"),
+            Self::Record(number) => write!(f, "record:{number}"),
+        }
+    }
+}
+
+/// A row that cannot be an entry. It holds nothing of the row's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Where the value that is wrong begins.
+    pub place: Place,
+    /// The column or member that it stands in, as this program calls it; empty where it is the
+    /// row as a whole.
+    pub column: &'static str,
+    /// What kind of thing is there.
+    pub found: String,
+    /// What has to be there.
+    pub expected: String,
+}
+
+impl Reject {
+    /// The error that ends the reading because of this row.
+    #[must_use]
+    pub fn into_error(self) -> SetError {
+        SetError::bad(self.place, self.found, self.expected)
+    }
+}
