@@ -72,6 +72,11 @@ impl Categories {
         })
     }
 
+    /// False where a code was met and there is no scheme, which is the more useful error.
+    pub(super) const fn has_no_open_code(&self) -> bool {
+        self.first.is_none()
+    }
+
     /// The scheme, where the list has codes.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ impl Collector {
         let unmapped =
             |entry: &&SetEntry| entry.category.as_ref().is_some_and(|c| c.label.is_empty());
         counts.unmapped_codes = wide(self.entries.iter().filter(unmapped).count());
-        counts.duplicates = wide(repeated.len());
+        counts.duplicates = counts.duplicates.saturating_add(wide(repeated.len()));
         counts.accepted = wide(self.entries.len());
         self.entries
     }

@@ -38,12 +38,7 @@ impl Text {
     /// UTF-16 that ends within a character; a NUL.
     pub(super) fn decode(file: &Path, raw: Vec<u8>) -> Result<Self, SetError> {
         let file = file.to_owned();
-        let (mark, utf16) = match raw.as_slice() {
-            [0xef, 0xbb, 0xbf, ..] => (3, None),
-            [0xff, 0xfe, ..] => (2, Some("utf-16le")),
-            [0xfe, 0xff, ..] => (2, Some("utf-16be")),
-            _ => (0, None),
-        };
+        let Mark { len: mark, utf16 } = Mark::of(&raw);
         let (pairs, odd) = raw.as_chunks::<2>();
         let bytes = match utf16 {
             Some("utf-16le") => from_utf16(pairs.iter().map(|pair| u16::from_le_bytes(*pair))),
@@ -92,9 +87,7 @@ impl Text {
             return ByteOffset(wide(self.mark.saturating_add(at)));
         }
         let before = self.bytes().get(..at).unwrap_or(self.bytes());
-        let starts = before.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
-        let pairs = before.iter().filter(|byte| **byte >= 0xf0).count();
-        ByteOffset(wide(starts.saturating_add(pairs).saturating_add(1).saturating_mul(2)))
+        ByteOffset(utf16_len(before).saturating_add(2))
     }
 
     /// The place of the byte at `at`; counts the lines before it.
@@ -156,17 +149,84 @@ pub(super) fn too_long(text: &Text, at: usize) -> SetError {
 /// UTF-16 as UTF-8; a lone surrogate becomes the three bytes that its number would have.
 fn from_utf16(units: impl ExactSizeIterator<Item = u16>) -> Vec<u8> {
     let mut out = Vec::with_capacity(units.len());
-    let low = |unit: u16| u8::try_from(unit & 0x3f).unwrap_or(0) | 0x80;
     for c in char::decode_utf16(units) {
         match c {
             Ok(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-            Err(lone) => {
-                let unit = lone.unpaired_surrogate();
-                out.extend_from_slice(&[0xed, low(unit >> 6), low(unit)]);
-            }
+            Err(lone) => out.extend_from_slice(&lone_surrogate(lone.unpaired_surrogate())),
         }
     }
     out
+}
+
+fn lone_surrogate(unit: u16) -> [u8; 3] {
+    let low = |unit: u16| u8::try_from(unit & 0x3f).unwrap_or(0) | 0x80;
+    [0xed, low(unit >> 6), low(unit)]
+}
+
+/// What a text's first bytes say of its encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Length of the byte order mark.
+    pub(super) len: usize,
+    /// The name of the encoding where it is UTF-16.
+    pub(super) utf16: Option<&'static str>,
+}
+
+impl Mark {
+    /// Looks at the first bytes.
+    pub(super) const fn of(head: &[u8]) -> Self {
+        let (len, utf16) = match head {
+            [0xef, 0xbb, 0xbf, ..] => (3, None),
+            [0xff, 0xfe, ..] => (2, Some("utf-16le")),
+            [0xfe, 0xff, ..] => (2, Some("utf-16be")),
+            _ => (0, None),
+        };
+        Self { len, utf16 }
+    }
+}
+
+/// UTF-16 that comes in blocks, cut anywhere.
+pub(super) struct Utf16Blocks {
+    big: bool,
+    odd: Option<u8>,
+    high: Option<u16>,
+}
+
+impl Utf16Blocks {
+    /// For the bytes behind a mark.
+    pub(super) fn new(mark: Mark) -> Self {
+        Self { big: mark.utf16 == Some("utf-16be"), odd: None, high: None }
+    }
+
+    /// The next bytes as UTF-8, but for a character that they do not end.
+    pub(super) fn decode(&mut self, block: &[u8]) -> Vec<u8> {
+        let bytes = self.odd.take().into_iter().chain(block.iter().copied());
+        let bytes: Vec<u8> = bytes.collect();
+        let (pairs, odd) = bytes.as_chunks::<2>();
+        self.odd = odd.first().copied();
+        let unit = |pair: &[u8; 2]| {
+            if self.big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) }
+        };
+        let units = self.high.take().into_iter().chain(pairs.iter().map(unit));
+        let mut units: Vec<u16> = units.collect();
+        self.high = units.pop_if(|unit| (0xd800..0xdc00).contains(unit));
+        from_utf16(units.into_iter())
+    }
+
+    /// What is left at the end: a lone surrogate. `Err` where half a unit is.
+    pub(super) fn finish(self) -> Result<Vec<u8>, ()> {
+        match self.odd {
+            Some(_) => Err(()),
+            None => Ok(self.high.map(|unit| lone_surrogate(unit).to_vec()).unwrap_or_default()),
+        }
+    }
+}
+
+/// How many bytes a part of a text takes in a file of UTF-16.
+pub(super) fn utf16_len(text: &[u8]) -> u64 {
+    let starts = text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    let pairs = text.iter().filter(|byte| **byte >= 0xf0).count();
+    wide(starts.saturating_add(pairs).saturating_mul(2))
 }
 
 /// A length as a 64-bit number.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub struct Place {
     /// The file.
     pub file: PathBuf,
-    /// Line, the first being 1.
+    /// Line, the first being 1; 0 in a database, which has records alone.
     pub line: u64,
     /// Place in the file as it lies on the disk, byte order mark and encoding included.
     pub offset: ByteOffset,
@@ -25,7 +25,12 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: line {}, {}", shown(&self.file), self.line, self.offset)?;
+        f.write_str(&shown(&self.file))?;
+        match (self.line, self.record) {
+            (0, None) => return Ok(()),
+            (0, Some(record)) => return write!(f, ": record {record}"),
+            (line, _) => write!(f, ": line {line}, {}", self.offset)?,
+        }
         self.record.map_or(Ok(()), |record| write!(f, ", record {record}"))
     }
 }
@@ -172,6 +177,53 @@ pub enum SetError {
         /// What the list is used as.
         kind: SetKind,
     },
+    /// A list used as the opposite of what it is.
+    #[error(
+        "{place}: this is a {list} list, and it is used as {used}; expected {expected}; give \
+         --accept-polarity where it is meant so"
+    )]
+    Opposite {
+        /// What shows it.
+        place: Place,
+        /// What it is.
+        list: &'static str,
+        /// What it is used as.
+        used: SetKind,
+        /// What it may be used as.
+        expected: &'static str,
+    },
+    /// A set in several files of which one is not there.
+    #[error(
+        "{}: part {number} of {total} is missing: expected {}; put every part into one folder",
+        shown(file),
+        shown(missing)
+    )]
+    PartMissing {
+        /// The part that is there.
+        file: PathBuf,
+        /// The number of the missing part.
+        number: u32,
+        /// How many there are.
+        total: u32,
+        /// Its name.
+        missing: PathBuf,
+    },
+    /// A further part of a set in several files.
+    #[error(
+        "{}: this is part {number} of {total}; name part 1, which stands for all: {}",
+        shown(file),
+        shown(first)
+    )]
+    NotFirstPart {
+        /// The part.
+        file: PathBuf,
+        /// Its number.
+        number: u32,
+        /// How many there are.
+        total: u32,
+        /// The first part.
+        first: PathBuf,
+    },
     /// Both places of a sidecar are taken.
     #[error("{} and {}: expected one sidecar; remove or rename one", shown(first), shown(second))]
     TwoSidecars {
@@ -199,11 +251,14 @@ impl SetError {
             | Self::Unrecognised { place }
             | Self::NoRows { place, .. }
             | Self::SchemeMissing { place, .. }
+            | Self::Opposite { place, .. }
             | Self::Polarity { place, .. } => Some(place),
             Self::Read { .. }
             | Self::NotAFile { .. }
             | Self::TooLarge { .. }
             | Self::TooManyEntries { .. }
+            | Self::PartMissing { .. }
+            | Self::NotFirstPart { .. }
             | Self::SchemeNotFound { .. }
             | Self::TwoSidecars { .. } => None,
         }

@@ -1,17 +1,23 @@
-//! From the file of a list to a set: read and hashed whole, its sidecar, its format, its rows.
+//! From the file of a list to a set: its sidecar, its format, its rows, one by one or held.
 //!
 //! A list is the examiner's own file, so it is read by the ordinary calls; evidence never is.
 
 use super::category::Categories;
 use super::collect::Collector;
-use super::encoding::Text;
+use super::encoding::{Mark, Text};
 use super::error::shown;
+use super::format::nsrl::{self, NsrlText};
+use super::format::vics::{self, Vics};
 use super::format::{self, Reading};
 use super::sidecar::Sidecar;
+use super::source::{self, Source};
+use super::stream::streamed;
 use super::tally::Tally;
-use super::{ListAlgorithm, ReferenceSet, RowSink, Scheme, SetCounts, SetError, SetInfo, SetKind};
-use crate::digest::{Algorithm, Hasher, Selection};
-use std::io::Read;
+use super::{
+    ListAlgorithm, Place, ReferenceSet, RowSink, Scheme, SetCounts, SetError, SetInfo, SetKind,
+    part,
+};
+use crate::bytes::ByteOffset;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -79,29 +85,163 @@ pub fn read_list(
         Some(scheme) => Some(Arc::new(Scheme::read_beside(scheme, path.parent())?)),
         None => options.scheme.clone(),
     };
-    let _ = pool;
-    let (raw, sha256) = read_file(path, LARGEST_LIST)?;
-    format::refuse_binary(path, &raw)?;
-    let text = Text::decode(path, raw)?;
-    rows.expect_at_most(text.row_estimate());
-    let mut reading = Reading {
-        text: &text,
+    let source = Source::open(path, source::hasher())?;
+    let list = List {
+        options,
         stated: sidecar.algorithm.or(options.algorithm),
-        tally: Tally::new(options.kind),
-        sink: rows,
         categories: Categories::new(options.kind, scheme, options.accept_polarity),
-        column: "",
+        packed: source.packed(),
+        pool,
+        rows,
     };
-    let format = reading.read()?;
-    let Reading { tally, categories, .. } = reading;
-    let (scheme, counts) = (categories.finish()?, tally.counts);
-    if counts.accepted == 0 {
-        let place = text.place(text.bytes().len(), None);
-        return Err(SetError::NoRows { place, detail: what_became(&counts) });
+    #[cfg(feature = "nsrl")]
+    if source.packed().is_none() && source.head().starts_with(format::SQLITE) {
+        let taken = list.database(source)?;
+        let scheme = taken.scheme.clone();
+        return Ok((
+            info(options, sidecar, scheme.as_deref(), taken.format, taken.sha256),
+            taken.counts,
+        ));
     }
-    let format = [Some(format), text.utf16()].into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let info = info(options, sidecar, scheme.as_deref(), format, sha256);
-    Ok((info, counts))
+    let taken = if vics::is_json(source.head()) {
+        list.vics(source)?
+    } else if nsrl::is_text(source.head()) {
+        list.nsrl(source)?
+    } else {
+        list.text(source)?
+    };
+    let scheme = taken.scheme.clone();
+    Ok((info(options, sidecar, scheme.as_deref(), taken.format, taken.sha256), taken.counts))
+}
+
+/// Whether a file is a further part of a VICS set of which the first part lies beside it, and stands
+/// for it: a folder of lists has such a set once.
+///
+/// # Errors
+/// As [`load`], of opening the first part.
+pub fn is_further_part(path: &Path) -> Result<bool, SetError> {
+    let Some(first) = part::first_part(path) else { return Ok(false) };
+    Ok(vics::is_json(Source::open(&first, source::hasher())?.head()))
+}
+
+/// A list that was opened.
+struct List<'a> {
+    options: &'a ListOptions,
+    stated: Option<ListAlgorithm>,
+    categories: Categories,
+    packed: Option<&'static str>,
+    pool: &'a rayon::ThreadPool,
+    rows: &'a mut dyn RowSink,
+}
+
+/// A list that was read.
+struct Taken {
+    scheme: Option<Arc<Scheme>>,
+    counts: SetCounts,
+    format: String,
+    sha256: String,
+}
+
+impl List<'_> {
+    /// Lists that are held in memory while they are read.
+    fn text(self, source: Source) -> Result<Taken, SetError> {
+        let file = source.name().to_owned();
+        format::refuse_binary(&file, source.head())?;
+        let (raw, sha256) = source.into_memory(LARGEST_LIST)?;
+        let text = Text::decode(&file, raw)?;
+        self.rows.expect_at_most(text.row_estimate());
+        let mut reading = Reading {
+            text: &text,
+            stated: self.stated,
+            tally: Tally::new(self.options.kind),
+            sink: self.rows,
+            categories: self.categories,
+            column: "",
+        };
+        let format = reading.read()?;
+        let Reading { tally, categories, .. } = reading;
+        let end = || text.place(text.bytes().len(), None);
+        let format = words([Some(format), text.utf16(), self.packed]);
+        Taken::new(categories, &tally, format, sha256, end)
+    }
+
+    /// A VICS list, in all its parts; its digest is that of the parts one after the other.
+    fn vics(self, mut source: Source) -> Result<Taken, SetError> {
+        let mut vics = Vics {
+            kind: self.options.kind,
+            accept_polarity: self.options.accept_polarity,
+            pool: self.pool,
+            tally: Tally::new(self.options.kind),
+            categories: self.categories,
+            sink: self.rows,
+            before: 0,
+            model: None,
+        };
+        let parts = part::parts(&self.options.path)?;
+        let mut further = parts.iter().skip(1);
+        let utf16 = Mark::of(source.head()).utf16;
+        let (end, hasher) = loop {
+            let (place, hasher) = streamed(source, |text| {
+                vics.read(text)?;
+                Ok(text.place(text.bytes().len(), None))
+            })?;
+            let Some(part) = further.next() else { break (place, hasher) };
+            source = Source::open(part, hasher)?;
+            if !vics::is_json(source.head()) {
+                let name = source.name().to_owned();
+                let place = Place { file: name, line: 1, offset: ByteOffset(0), record: None };
+                let expected = "JSON, as in the first part of the set";
+                return Err(SetError::bad(place, "something else", expected));
+            }
+        };
+        let count = (parts.len() > 1).then(|| format!("{} parts", parts.len()));
+        let format = words([vics.model.as_deref(), count.as_deref(), utf16, self.packed]);
+        let sha256 = source::sha256(hasher);
+        Taken::new(vics.categories, &vics.tally, format, sha256, || end.clone())
+    }
+
+    /// A database of the NSRL.
+    #[cfg(feature = "nsrl")]
+    fn database(self, source: Source) -> Result<Taken, SetError> {
+        drop(source);
+        let mut tally = Tally::new(self.options.kind);
+        let path = &self.options.path;
+        let (sha256, end) = format::database::read(path, &mut tally, self.rows)?;
+        Taken::new(self.categories, &tally, "nsrl-rds3".into(), sha256, || end.clone())
+    }
+
+    /// A text of the NSRL.
+    fn nsrl(self, source: Source) -> Result<Taken, SetError> {
+        let mut tally = Tally::new(self.options.kind);
+        let mut nsrl = NsrlText { pool: self.pool, tally: &mut tally, sink: self.rows };
+        let (end, hasher) = streamed(source, |text| {
+            nsrl.read(text)?;
+            Ok(text.place(text.bytes().len(), None))
+        })?;
+        let format = words([Some("nsrl-rds2"), self.packed]);
+        Taken::new(self.categories, &tally, format, source::sha256(hasher), || end.clone())
+    }
+}
+
+impl Taken {
+    /// Refuses a list without an entry: it would find nothing and look like a clean result.
+    fn new(
+        categories: Categories,
+        tally: &Tally,
+        format: String,
+        sha256: String,
+        end: impl Fn() -> Place,
+    ) -> Result<Self, SetError> {
+        let (scheme, counts) = (categories.finish()?, tally.counts);
+        if counts.accepted == 0 {
+            return Err(SetError::NoRows { place: end(), detail: what_became(&counts) });
+        }
+        Ok(Self { scheme, counts, format, sha256 })
+    }
+}
+
+fn words<const N: usize>(words: [Option<&str>; N]) -> String {
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn info(
@@ -141,50 +281,10 @@ fn what_became(counts: &SetCounts) -> String {
     )
 }
 
-/// A file's bytes and their SHA-256, taken in one read. Only a regular file of at most `limit`
-/// bytes is read.
+/// A small file's bytes and their SHA-256.
 ///
 /// # Errors
-/// The system's error, a file of another kind, a larger file.
-#[expect(clippy::disallowed_methods, reason = "the examiner's own file, not evidence")]
+/// The system's error, a file of another kind, one larger than `limit`.
 pub(super) fn read_file(path: &Path, limit: u64) -> Result<(Vec<u8>, String), SetError> {
-    let failed = |source| SetError::Read { file: path.to_owned(), source };
-    let too_large = |size, limit: &dyn std::fmt::Display| SetError::TooLarge {
-        file: path.to_owned(),
-        size,
-        limit: limit.to_string(),
-    };
-    // Looked at before it is opened: opening a pipe would wait for ever.
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(SetError::NotAFile { file: path.to_owned() });
-    }
-    let size = metadata.len();
-    if size > limit {
-        return Err(too_large(size, &limit));
-    }
-    let mut bytes = Vec::new();
-    let room = usize::try_from(size).map_err(|_| too_large(size, &"memory"))?;
-    bytes.try_reserve_exact(room).map_err(|_| too_large(size, &"memory"))?;
-    // One byte more than the limit shows a file that grew past it.
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mut file = file.take(limit.saturating_add(1));
-    let mut hasher = Hasher::new(Selection::only(Algorithm::Sha256));
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let part = match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => buffer.get(..n).unwrap_or_default(),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(failed(error)),
-        };
-        hasher.update(part);
-        bytes.try_reserve(part.len()).map_err(|_| too_large(size, &"memory"))?;
-        bytes.extend_from_slice(part);
-    }
-    if super::encoding::wide(bytes.len()) > limit {
-        return Err(too_large(limit.saturating_add(1), &limit));
-    }
-    let digest = hasher.finish().get(Algorithm::Sha256);
-    Ok((bytes, digest.map(|digest| digest.to_string()).unwrap_or_default()))
+    Source::open(path, source::hasher())?.into_memory(limit)
 }

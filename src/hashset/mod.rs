@@ -22,19 +22,25 @@ mod encoding;
 mod entry;
 mod error;
 mod format;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod keys;
 mod load;
+mod part;
 mod scheme;
 mod sidecar;
 mod sink;
+mod source;
+mod stream;
 mod tally;
 mod value;
+mod zip;
 
 pub use entry::{
     Category, ListAlgorithm, PHOTODNA_BYTES, PerceptualEntry, ReferenceSet, SetCounts, SetEntry,
     SetInfo, SetKind,
 };
 pub use error::{Place, SetError};
-pub use load::{ListOptions, load, read_list};
+pub use load::{ListOptions, is_further_part, load, read_list};
 pub use scheme::Scheme;
 pub use sink::{Reject, RowName, RowSink};

@@ -1,6 +1,6 @@
 //! What becomes of rows: digests that say nothing are dropped, all is counted.
 
-use super::{RowName, RowSink, SetCounts, SetEntry, SetError, SetKind};
+use super::{Reject, RowName, RowSink, SetCounts, SetEntry, SetError, SetKind};
 use crate::digest::{Algorithm, Digest, Digests};
 
 /// Starts rows and counts what is dropped from them.
@@ -33,6 +33,41 @@ impl Tally {
             victim_identified: None,
         };
         (self.counts.rows_read, entry)
+    }
+
+    /// One that has counted nothing, for rows that are read on another thread.
+    pub(super) fn fresh(&self) -> Self {
+        Self { counts: SetCounts::default(), ..self.clone() }
+    }
+
+    /// Adds what another one counted while rows were read; what became of them is counted here.
+    pub(super) fn add(&mut self, other: &Self) {
+        let (own, other) = (&mut self.counts, &other.counts);
+        for (own, other) in [
+            (&mut own.rows_read, other.rows_read),
+            (&mut own.empty_digests_dropped, other.empty_digests_dropped),
+            (&mut own.zero_digests_dropped, other.zero_digests_dropped),
+        ] {
+            *own = own.saturating_add(other);
+        }
+    }
+
+    /// Counts a row that is equal to the one before it.
+    pub(super) fn repeated(&mut self) {
+        self.counts.duplicates = self.counts.duplicates.saturating_add(1);
+    }
+
+    /// Counts a row that is no entry and tells the sink.
+    ///
+    /// # Errors
+    /// The sink's, where no further row may be lost.
+    pub(super) fn reject(
+        &mut self,
+        sink: &mut dyn RowSink,
+        reject: Reject,
+    ) -> Result<(), SetError> {
+        self.counts.rejected = self.counts.rejected.saturating_add(1);
+        sink.reject(reject)
     }
 
     /// Puts a digest in, unless it is that of an empty file or all zero.

@@ -6,6 +6,7 @@ the repository after a change here:  python3 tests/data/make-demo.py
 Needs Python 3.8 or newer and nothing else.
 """
 import hashlib
+import json
 import pathlib
 import random
 import shutil
@@ -65,6 +66,30 @@ def main():
     (LISTS / "alert.csv.toml").write_text(
         'name = "demonstration alert list"\npublisher = "assay project"\nversion = "1"\n'
         'received_from = "tests/data/make-demo.py"\nreceived_at = "2026-11-23"\n'
+    )
+    # The same as a set of Project VIC's form; its codes are those of hashsets/schemes/demo.toml.
+    media = []
+    for number, content in enumerate(known_bad.values(), 1):
+        d = digests(content)
+        media.append({
+            "MediaID": number,
+            "Category": "D2" if number == 5 else "D1",
+            "MD5": d["md5"].upper(),
+            "SHA1": d["sha1"].upper(),
+            "MediaSize": len(content),
+            "VictimIdentified": "false",
+            "OffenderIdentified": None,
+            "Series": "demonstration",
+            "MediaFiles": [],
+        })
+    model = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/CUSTOM/$metadata#Media"
+    records = ",\n".join(json.dumps(record) for record in media)
+    (LISTS / "alert-vics.json").write_text(
+        '{"@odata.context":' + json.dumps(model) + ',"value":[\n' + records + "\n]}\n"
+    )
+    (LISTS / "alert-vics.json.toml").write_text(
+        'name = "demonstration VICS set"\npublisher = "assay project"\nversion = "1"\n'
+        'received_from = "tests/data/make-demo.py"\nreceived_at = "2026-11-30"\nscheme = "demo"\n'
     )
     good = list(known_good.items()) + [("padding.bin", bytes(4096)), ("empty.txt", b"")]
     (LISTS / "known-good.md5").write_text(

@@ -38,6 +38,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
     ("signal_hook", &["cli"]),
     ("csv", &["report", "hashset"]),
+    ("rusqlite", &["hashset"]),
     ("landlock", &["worker"]),
     ("seccompiler", &["worker"]),
     ("libc", &["worker"]),

@@ -37,17 +37,22 @@ const LONGEST_TAG: usize = 12;
 
 const UNPACK: &str = "unpack it first";
 const EXPORT: &str = "export it as CSV with a header row";
+const DATABASE: &str = "unpack it first, or export it as CSV with a header row";
+const STATEMENTS: &str = "apply it to the database it belongs to with sqlite3, and name that";
+
+/// First bytes of an SQLite database.
+pub(in crate::hashset) const SQLITE: &[u8] = b"SQLite format 3\0";
 
 /// First bytes of what is known and not read.
 const BINARY: &[(&[u8], &str, &str)] = &[
-    (b"\x1f\x8b", "gzip", UNPACK),
-    (b"PK\x03\x04", "a zip archive or a workbook", "unpack it, or save the sheet as CSV"),
+    (b"\x1f\x8b", "gzip inside a package", UNPACK),
+    (b"PK\x03\x04", "a zip archive inside a package", UNPACK),
     (b"PK\x05\x06", "an empty zip archive", UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
     (b"\xfd7zXZ\0", "xz", UNPACK),
     (b"\x28\xb5\x2f\xfd", "zstd", UNPACK),
     (b"BZh", "bzip2", UNPACK),
-    (b"SQLite format 3\0", "an SQLite database", EXPORT),
+    (SQLITE, "an SQLite database in a package, or this program is built without `nsrl`", DATABASE),
     (b"HASH\r\n\xff\0", "an EnCase hash file", EXPORT),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an OLE file such as an old workbook", EXPORT),
 ];
@@ -76,6 +81,9 @@ pub(super) fn detect<'a>(text: &'a Text) -> Result<Option<(Format, Line<'a>)>, S
     match bytes.first() {
         Some(b'{' | b'[') => return refuse("JSON", EXPORT),
         Some(b'<') => return refuse("XML", EXPORT),
+        _ if is_sql(bytes) => {
+            return refuse("SQL statements, such as a delta of the NSRL", STATEMENTS);
+        }
         _ if is_tsk_index(bytes) => return refuse("an index of The Sleuth Kit", EXPORT),
         _ => {}
     }
@@ -121,6 +129,25 @@ fn header_delimiter(line: &[u8]) -> Option<u8> {
     };
     let best = b"|\t;,".iter().max_by_key(|delimiter| known(delimiter))?;
     (known(best).0 > 0).then_some(*best)
+}
+
+/// Whether a line begins as SQL does.
+fn is_sql(line: &[u8]) -> bool {
+    let words = line.to_ascii_uppercase();
+    [
+        &b"INSERT INTO "[..],
+        b"INSERT OR ",
+        b"REPLACE INTO ",
+        b"UPDATE ",
+        b"DELETE FROM ",
+        b"CREATE TABLE ",
+        b"BEGIN TRANSACTION",
+        b"BEGIN;",
+        b"PRAGMA ",
+        b"ATTACH ",
+    ]
+    .iter()
+    .any(|word| words.starts_with(word))
 }
 
 /// Line 1 of an index that The Sleuth Kit makes: 41 zeros, a bar, the kind.

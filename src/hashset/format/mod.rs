@@ -3,10 +3,16 @@
 mod checksum;
 mod column;
 mod csv;
+#[cfg(feature = "nsrl")]
+pub(super) mod database;
 mod detect;
 mod hashdeep;
+pub(super) mod nsrl;
 mod plain;
+pub(super) mod vics;
 
+#[cfg(feature = "nsrl")]
+pub(super) use detect::SQLITE;
 pub(super) use detect::refuse_binary;
 
 use super::category::Categories;
@@ -125,9 +131,7 @@ impl<'a> Reading<'a> {
         let column = std::mem::take(&mut self.column);
         match row {
             Err(SetError::Bad { place, found, expected }) => {
-                let rejected = &mut self.tally.counts.rejected;
-                *rejected = rejected.saturating_add(1);
-                self.sink.reject(Reject { place, column, found, expected })
+                self.tally.reject(self.sink, Reject { place, column, found, expected })
             }
             row => row,
         }
