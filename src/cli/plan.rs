@@ -12,7 +12,7 @@ use super::opts::{CaseOpts, ReadingOpts, ScanOpts, VerifyWhen};
 use crate::digest::{Algorithm, Digest, Selection};
 use crate::evidence::filesystem;
 use crate::evidence::filesystem::fat::CodePage;
-use crate::hashset::{ListAlgorithm, ListOptions, Scheme, SetKind};
+use crate::hashset::{ListAlgorithm, ListOptions, Scheme, SetKind, is_further_part};
 use crate::matching::NearOptions;
 use crate::output::Faults;
 use crate::report::Case;
@@ -201,7 +201,7 @@ fn lists(opts: &ScanOpts, file: &CaseFile) -> anyhow::Result<Vec<ListOptions>> {
 }
 
 /// The lists that a path names: itself, or every file below it in the order of names. Sidecars and
-/// hidden files are none.
+/// hidden files are none, and a set in parts is one.
 pub(super) fn lists_in(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -210,7 +210,10 @@ pub(super) fn lists_in(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     for entry in walkdir::WalkDir::new(path).sort_by_file_name().follow_links(true) {
         let entry = entry.with_context(|| format!("cannot list the folder {}", shown(path)))?;
         let name = entry.file_name().as_encoded_bytes();
-        if entry.file_type().is_file() && !name.starts_with(b".") && !name.ends_with(b".toml") {
+        let list =
+            entry.file_type().is_file() && !name.starts_with(b".") && !name.ends_with(b".toml");
+        // The first part of a set stands for all.
+        if list && !is_further_part(entry.path())? {
             lists.push(entry.into_path());
         }
     }

@@ -342,7 +342,7 @@ fn a_scheme_that_is_not_whole_is_refused_with_its_place() {
 #[test]
 fn the_scheme_files_that_are_shipped_are_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("hashsets/schemes");
-    for name in ["template.toml", "demo.toml"] {
+    for name in ["template.toml", "demo.toml", "project-vic-us.toml", "caid-uk.toml"] {
         let scheme = Scheme::read(folder.join(name).to_str().unwrap()).unwrap();
         assert!(scheme.categories().count() > 0);
         assert_ne!(scheme.as_of, "unstated");
