@@ -23,7 +23,8 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 fn main() -> Outcome<()> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let format = words.first().map_or("vics", String::as_str);
-    let number = |at: usize, or: u64| words.get(at).and_then(|word| word.parse().ok()).unwrap_or(or);
+    let number =
+        |at: usize, or: u64| words.get(at).and_then(|word| word.parse().ok()).unwrap_or(or);
     let (rows, threads) = (number(1, 20_000), number(2, 1));
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("list");

@@ -4,7 +4,7 @@
 //! whole rows as far as they have come; every place in it is told as a place of the file.
 
 use super::encoding::{Mark, Utf16Blocks, utf16_len, wide};
-use super::source::Source;
+use super::source::{self, Source};
 use super::{Place, SetError};
 use crate::bytes::ByteOffset;
 use crate::digest::Hasher;
@@ -56,7 +56,8 @@ fn read(mut source: Source, mark: Mark, to: &Sender<Block>) -> Result<Hasher, Se
         };
         let ends = block.is_err();
         if to.send(block).is_err() || ends {
-            return source.finish();
+            // Refused: nobody asks for the digest, and the rest may be long.
+            return Ok(source::hasher());
         }
     }
     if let Some(utf16) = utf16 {

@@ -109,6 +109,10 @@ impl Zip<'_> {
         let cut = |_| self.bad(end_at, "an end record that is cut off");
         let size = block.u32_le(12).map_err(cut)?;
         let at = block.u32_le(16).map_err(cut)?;
+        let comment = usize::from(block.u16_le(20).map_err(cut)?);
+        if comment.checked_add(22) != Some(block.len()) {
+            return Err(self.bad(end_at, "something behind its end, or a comment that is cut off"));
+        }
         if size != u32::MAX && at != u32::MAX {
             return Ok((at.into(), size.into()));
         }

@@ -11,6 +11,8 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 mod bad;
+#[cfg(feature = "nsrl")]
+mod database;
 mod dialects;
 mod nsrl;
 mod packed;
@@ -197,7 +199,7 @@ fn bad_lists_are_refused_with_the_place_in_the_file() {
         (format!("{EMPTY}\n{ZERO}\n"), 3, 66, None, "1 digests of empty files and 1 all-zero"),
         (format!("{A}\n{}\n", "a".repeat(1 << 20 | 1)), 2, 33, None, "a longer line"),
         (format!("{}|md5sum\n", "0".repeat(41)), 1, 0, None, "Sleuth Kit"),
-        ("\n {\"value\": []}".into(), 2, 14, None, "without a usable entry"),
+        ("\n {\"value\": []}".into(), 2, 15, None, "without a usable entry"),
         ("<?xml version=\"1.0\"?>".into(), 1, 0, None, "XML"),
         ("PK\u{3}\u{4}".into(), 1, 4, None, "zip"),
     ];

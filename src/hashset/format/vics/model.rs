@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn version_fragment_and_region_are_read() {
-        let read = |text| Model::read(text).map(|m| (m.version, m.fragment, m.region));
+        let read = |text: &str| Model::read(text).map(|m| (m.version, m.fragment, m.region));
         let of = |version: &str, fragment, region: Option<&str>| {
             Some((version.to_owned(), fragment, region.map(str::to_owned)))
         };

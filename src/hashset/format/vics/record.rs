@@ -4,7 +4,7 @@
 //! text where its kind is a number or a flag, because writers do both. What a known member holds is
 //! read or the record is rejected, never passed over.
 
-use crate::digest::Algorithm;
+use crate::digest::{Algorithm, Digest};
 use crate::hashset::tally::Tally;
 use crate::hashset::{PHOTODNA_BYTES, SetEntry, value};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -39,13 +39,15 @@ pub(super) enum Wrong {
 
 /// Reads the record that `text` is.
 pub(super) fn read(text: &[u8], tally: &mut Tally) -> Result<Read, Wrong> {
+    // Counted first: a record that is rejected is a row too.
+    let (_, entry) = tally.row();
     match serde_json::from_slice::<Record<'_>>(text) {
-        Ok(record) => record.read(text, tally),
+        Ok(record) => record.read(text, entry, tally),
         Err(error) => {
             // Names need not be UTF-8, digests are ASCII anyway.
             let lossy = String::from_utf8_lossy(text);
             match serde_json::from_str::<Record<'_>>(&lossy) {
-                Ok(record) if matches!(lossy, Cow::Owned(_)) => record.read(text, tally),
+                Ok(record) if matches!(lossy, Cow::Owned(_)) => record.read(text, entry, tally),
                 _ => Err(refused(text, &error)),
             }
         }
@@ -85,7 +87,9 @@ impl Scalar<'_> {
     fn at(&self, text: &[u8]) -> usize {
         match self {
             Self::Text(Cow::Borrowed(value)) => {
-                value.as_ptr().addr().saturating_sub(text.as_ptr().addr())
+                let at = value.as_ptr().addr().checked_sub(text.as_ptr().addr());
+                // Of a text that was mended it points elsewhere.
+                at.filter(|at| *at < text.len()).unwrap_or(0)
             }
             _ => 0,
         }
@@ -313,12 +317,11 @@ impl<'de> Deserialize<'de> for Many<'de> {
 }
 
 impl Record<'_> {
-    fn read(self, text: &[u8], tally: &mut Tally) -> Result<Read, Wrong> {
+    fn read(self, text: &[u8], mut entry: SetEntry, tally: &mut Tally) -> Result<Read, Wrong> {
         if self.twice || self.parts().any(|part| part.twice) {
             let expected = "each member once";
             return Err(wrong(0, "", "two members of one name", expected));
         }
-        let (_, mut entry) = tally.row();
         entry.id = match &self.id {
             Scalar::Nothing => Box::default(),
             Scalar::Number(id) => id.to_string().into(),
@@ -347,12 +350,20 @@ impl Record<'_> {
             Scalar::Text(code) => Code::Text(code.as_ref().into()),
             other => return Err(unlike(other, text, "category", "a number, a text or null")),
         };
-        let files = self.files(text, &entry, tally)?;
-        if !has_value && files.is_empty() {
+        let others = self.others(text, &entry)?;
+        if !has_value && others.is_empty() {
             let expected = "MD5, SHA1 or PhotoDNA in a record";
             return Err(wrong(0, "", "a record without any digest", expected));
         }
-        Ok(Read { code, code_at: self.category.at(text), entry, files })
+        let files = others.into_iter().map(|md5| {
+            let (_, mut other) = tally.row();
+            other.id = entry.id.clone();
+            other.series = entry.series.clone();
+            other.victim_identified = entry.victim_identified;
+            tally.digest(&mut other, Algorithm::Md5, md5);
+            other
+        });
+        Ok(Read { code, code_at: self.category.at(text), files: files.collect(), entry })
     }
 
     fn parts(&self) -> impl Iterator<Item = &Self> {
@@ -401,27 +412,16 @@ impl Record<'_> {
         size.map(Some).ok_or_else(|| unlike(&self.size, text, "size", "a size in bytes"))
     }
 
-    /// An entry for each digest of a file that is not the record's own.
-    fn files(
-        &self,
-        text: &[u8],
-        entry: &SetEntry,
-        tally: &mut Tally,
-    ) -> Result<Vec<SetEntry>, Wrong> {
-        let mut files: Vec<SetEntry> = Vec::new();
+    /// Every digest of a file that is not the record's own, once.
+    fn others(&self, text: &[u8], entry: &SetEntry) -> Result<Vec<Digest>, Wrong> {
+        let mut others: Vec<Digest> = Vec::new();
         for file in &self.files {
-            let md5 = read_digest(&file.md5, text, Algorithm::Md5)?;
-            let of = |entry: &SetEntry| entry.digests.get(Algorithm::Md5);
-            let known = |md5| Some(md5) == of(entry) || files.iter().any(|e| of(e) == Some(md5));
-            let Some(md5) = md5.filter(|md5| !known(*md5)) else { continue };
-            let (_, mut other) = tally.row();
-            other.id = entry.id.clone();
-            other.series = entry.series.clone();
-            other.victim_identified = entry.victim_identified;
-            tally.digest(&mut other, Algorithm::Md5, md5);
-            files.push(other);
+            let Some(md5) = read_digest(&file.md5, text, Algorithm::Md5)? else { continue };
+            if Some(md5) != entry.digests.get(Algorithm::Md5) && !others.contains(&md5) {
+                others.push(md5);
+            }
         }
-        Ok(files)
+        Ok(others)
     }
 }
 
@@ -429,7 +429,7 @@ fn read_digest(
     value: &Scalar<'_>,
     text: &[u8],
     algorithm: Algorithm,
-) -> Result<Option<crate::digest::Digest>, Wrong> {
+) -> Result<Option<Digest>, Wrong> {
     let digits = algorithm.width().saturating_mul(2);
     let expected = || format!("{digits} hex digits ({algorithm})");
     let hex = match value {
