@@ -175,7 +175,7 @@ fn documents_that_are_not_whole_are_refused_with_the_place() {
         (format!("{{\"MD5\":\"{A}\",\"MediaSize\":\"x\"}}"), 1, 55, 1, "another text"),
         (format!("{{\"MD5\":\"{A}\",\"VictimIdentified\":\"x\"}}"), 1, 62, 1, "another text"),
         (format!("{{\"PhotoDNA\":\"{}\"}}", &photodna()[4..]), 1, 13, 1, "188 bytes"),
-        (format!("{{\"MD5\":\"{A}\",\"x\":{}1", "[".repeat(64)), 1, 108, 1, "nested more deeply"),
+        (format!("{{\"MD5\":\"{A}\",\"x\":{}1", "[".repeat(64)), 1, 109, 1, "nested more deeply"),
     ];
     for (records, line, offset, record, says) in cases {
         let error = read(set(records)).unwrap_err();
