@@ -18,5 +18,5 @@ pub use meta::{
     TimeSource, Times,
 };
 pub use path::{ObjectPath, OrderKey};
-pub use stream::{Contents, Examined, Found, Item, Stream};
+pub use stream::{Contents, Examined, Found, Item, Stream, Whole};
 pub use time::Timestamp;

@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use super::escape;
 
+/// Marks the step of a key that leads into the medium of an image inside evidence.
+const INSIDE: u64 = 1 << 63;
+
 /// Bytes of room for the text of a path at first.
 const LIKELY: usize = 96;
 
@@ -100,6 +103,15 @@ impl ObjectPath {
         }
     }
 
+    /// The path of the folder or layer that the object lies in; `None` for a root.
+    pub fn folder(&self) -> Option<&Self> {
+        let mut link = &self.0;
+        while let Step::Mark(_) = &link.step {
+            link = &link.parent.as_ref()?.0;
+        }
+        link.parent.as_ref()
+    }
+
     /// The path as it stands in the report.
     pub fn text(&self) -> String {
         let mut steps = Vec::new();
@@ -176,6 +188,34 @@ impl OrderKey {
         Self([&self.0, &ordinal.to_be_bytes()[..]].concat().into())
     }
 
+    /// The key of volume number `ordinal` of the medium that this object is the image of. It stands
+    /// after the keys of all other objects inside it.
+    #[must_use]
+    pub fn volume_inside(&self, ordinal: u64) -> Self {
+        self.child(INSIDE | ordinal)
+    }
+
+    /// How many images inside evidence the object lies in.
+    pub fn layers(&self) -> usize {
+        self.0.as_chunks::<8>().0.iter().filter(|step| is_inside(step)).count()
+    }
+
+    /// The key of the image inside evidence that the object lies in; `None` where it lies in none.
+    ///
+    /// ```
+    /// use assay::item::OrderKey;
+    /// let image = OrderKey::evidence(1).child(0).child(7);
+    /// let object = image.volume_inside(2).child(9);
+    /// assert_eq!((object.image(), object.layers()), (Some(image.clone()), 1));
+    /// assert_eq!(image.image(), None);
+    /// assert!(image.child(u64::MAX >> 1) < object);
+    /// ```
+    pub fn image(&self) -> Option<Self> {
+        let steps = self.0.as_chunks::<8>().0;
+        let last = steps.iter().rposition(is_inside)?;
+        Some(Self(steps.get(..last)?.as_flattened().into()))
+    }
+
     /// A key from the bytes of one.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         Self(bytes.into())
@@ -185,6 +225,11 @@ impl OrderKey {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// True for a step that [`OrderKey::volume_inside`] made.
+fn is_inside(step: &[u8; 8]) -> bool {
+    u64::from_be_bytes(*step) & INSIDE != 0
 }
 
 #[cfg(test)]

@@ -4,7 +4,11 @@
 //! metadata and perhaps a [`Stream`]; the stream gives each byte once. Listing thus never waits for
 //! reading, and all of an object's own system calls happen on the thread that hashes it.
 
+use std::io;
+use std::sync::Arc;
+
 use super::{Extent, ItemMeta, ObjectPath, OrderKey, Status};
+use crate::bytes::ReadAt;
 use crate::problem::Problem;
 
 /// An object as it was listed.
@@ -73,9 +77,39 @@ pub trait Stream: Send {
     /// call goes on after them where the source allows it; otherwise the stream is at its end.
     fn fill(&mut self, buf: &mut [u8]) -> Result<usize, Problem>;
 
+    /// Fills `buf` from byte `at` of the object as far as it goes, before the first byte was taken;
+    /// returns the number of bytes filled. Streams that cannot fill none.
+    ///
+    /// # Errors
+    /// Where the bytes cannot be read.
+    fn peek(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let _ = (at, buf);
+        Ok(0)
+    }
+
+    /// The way to the object's bytes at any place, before the first byte was taken; `None` where
+    /// there is none.
+    fn whole(&self) -> Option<Arc<dyn Whole>> {
+        None
+    }
+
     /// Says after the last byte whether the object was still while it was read.
     ///
     /// # Errors
     /// [`crate::problem::Code::ChangedDuringRead`] where it was not.
     fn finish(self: Box<Self>) -> Result<(), Problem>;
+}
+
+/// The way to the bytes of an object at any place. It holds nothing open.
+pub trait Whole: Send + Sync {
+    /// Opens the object.
+    ///
+    /// # Errors
+    /// Where it cannot be opened any more.
+    fn open(&self) -> Result<Arc<dyn ReadAt>, Problem>;
+
+    /// Text that is another one once the object was written; empty where it cannot be.
+    fn state(&self) -> String {
+        String::new()
+    }
 }

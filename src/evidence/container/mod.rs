@@ -45,6 +45,7 @@ use crate::sys::{Device, Errno, FileKind, Kernel, OpenedAs, Stat, symbol};
 pub use digest::{Computed, ImageDigest, Verdict, compare, compute};
 pub use error::ContainerError;
 pub use holes::Ranges;
+pub use opener::Beside;
 pub use raw::ImageFile;
 
 use opener::{Opened, Opener};
@@ -162,12 +163,39 @@ impl Container {
         let opener = Opener::new(options);
         let first = opener.open(path)?;
         opener.add_to_chain(&first);
+        Self::opened(&opener, first, options.bad_map.as_deref())
+    }
+
+    /// Opens an image that lies inside evidence, from the bytes of its first file.
+    ///
+    /// - `name`: of that file in its folder; no path is opened by it.
+    /// - `number`: tells it from the files beside it.
+    /// - `beside`: where further segments, extents and parents are looked for, and nowhere else.
+    ///
+    /// # Errors
+    /// As [`Container::open`].
+    pub fn open_inside(
+        name: &Path,
+        (number, bytes): (u64, Arc<dyn ReadAt>),
+        beside: &dyn Beside,
+    ) -> Result<Self, ContainerError> {
+        let opener = Opener::inside(beside);
+        let first = Opened::inside(bytes, name.to_owned(), number);
+        opener.add_to_chain(&first);
+        Self::opened(&opener, first, None)
+    }
+
+    fn opened(
+        opener: &Opener<'_>,
+        first: Opened,
+        bad_map: Option<&Path>,
+    ) -> Result<Self, ContainerError> {
         let (access, device) = (first.access, first.device.clone());
-        let parts = parts(&opener, first)?;
+        let parts = parts(opener, first)?;
         let sector_size = device.as_ref().and_then(|device| device.sector_size);
         let sector_size = parts.sector_size.or(sector_size).unwrap_or(512);
         let len = parts.stored.len();
-        let bad_sectors = match &options.bad_map {
+        let bad_sectors = match bad_map {
             Some(list) => {
                 let text = opener.read_whole(list, bad_map::LARGEST)?;
                 bad_map::parse(&text, sector_size, len).map_err(|(line, detail)| {
@@ -183,7 +211,7 @@ impl Container {
             media_size: len,
             sector_size,
             stored: parts.digests,
-            segments: parts.files.iter().map(|file| segment(file)).collect(),
+            segments: parts.files.iter().filter_map(|file| segment(file)).collect(),
             parents: opener.parents(),
             acquisition_errors: parts.acquisition_errors,
             bad_sectors,
@@ -234,7 +262,7 @@ impl Container {
             return Some(format!("device {}: {}", device.number, symbol(Errno::NODEV)));
         }
         let told = |file: &Arc<ImageFile>| {
-            let error = match file.stat_now() {
+            let error = match file.stat_now()? {
                 Ok(_) if file.is_unplugged() => Errno::NODEV,
                 Ok(_) => return None,
                 Err(error) => error,
@@ -254,10 +282,11 @@ impl Container {
     /// What changed in the image's files since they were opened; asked when reading has ended.
     pub fn changes(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let regular = self.files.iter().filter(|file| file.stat().kind == FileKind::File);
-        for file in regular {
-            let told = match file.stat_now() {
-                Ok(now) if is_still(file.stat(), &now) => continue,
+        for file in &self.files {
+            let before = file.stat().filter(|stat| stat.kind == FileKind::File);
+            let (Some(before), Some(now)) = (before, file.stat_now()) else { continue };
+            let told = match now {
+                Ok(now) if is_still(before, &now) => continue,
                 Ok(_) => "was written while it was read".to_owned(),
                 Err(error) => format!("asking whether it was still: {}", symbol(error)),
             };
@@ -387,10 +416,10 @@ fn masked(stored: &Arc<dyn ReadAt>, facts: &Facts) -> Arc<dyn ReadAt> {
     mask(whole, &facts.bad_sectors, Code::BadSectors, listed)
 }
 
-fn segment(file: &ImageFile) -> Segment {
-    let Stat { device, inode, modified, .. } = *file.stat();
-    let (path, size) = (file.path().to_owned(), file.len());
-    Segment { path, size, device, inode, modified, opened_as: file.opened_as() }
+fn segment(file: &ImageFile) -> Option<Segment> {
+    let Stat { device, inode, modified, .. } = *file.stat()?;
+    let (path, size, opened_as) = (file.path().to_owned(), file.len(), file.opened_as()?);
+    Some(Segment { path, size, device, inode, modified, opened_as })
 }
 
 /// True where two looks at a file saw the same content, as far as its times and size tell.

@@ -4,6 +4,9 @@
 //! block device keeps a time too, which is this machine's and no evidence; but a device of which
 //! something is mounted writable changes while it is read. What was consented to is allowed.
 //!
+//! An image inside evidence consists of objects of the same folder of the same evidence: they are
+//! given, by name, by whoever found it, and nothing of it is asked of the operating system.
+//!
 //! Source: open(2), mount(2); the decision for files is that of folders.
 
 use std::cell::RefCell;
@@ -12,22 +15,40 @@ use std::sync::Arc;
 
 use super::raw::ImageFile;
 use super::{ContainerError, OpenOptions, shown};
-use crate::bytes::ReadAt as _;
+use crate::bytes::ReadAt;
 use crate::evidence::folder::{Access, access};
-use crate::sys::{self, Atime, Device, Errno, FileKind, Kernel, OpenedAs, Stat};
+use crate::sys::{self, Atime, Device, Errno, FileKind, Kernel, OpenedAs};
+
+/// The files in the folder of an image that lies inside evidence.
+pub trait Beside {
+    /// True where a file has this name.
+    fn has(&self, name: &[u8]) -> bool;
+
+    /// The bytes of the file of this name, and a number that tells it from the others; `None` where
+    /// there is none.
+    fn open(&self, name: &[u8]) -> Option<std::io::Result<(u64, Arc<dyn ReadAt>)>>;
+}
 
 /// What opened one image, all its segments and parents in the same way.
 pub(super) struct Opener<'a> {
-    options: &'a OpenOptions,
+    way: Way<'a>,
     /// The image that was named, then its parents.
     chain: RefCell<Vec<Link>>,
+}
+
+/// Where names lead.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    /// To what the operating system has.
+    System(&'a OpenOptions),
+    /// To objects of evidence.
+    Inside(&'a dyn Beside),
 }
 
 /// An image of a chain: where it is, and what tells it from others whatever its path.
 struct Link {
     path: PathBuf,
-    device: u64,
-    inode: u64,
+    identity: (u64, u64),
 }
 
 /// A file or device that was opened.
@@ -40,26 +61,32 @@ pub(super) struct Opened {
 
 impl<'a> Opener<'a> {
     pub(super) const fn new(options: &'a OpenOptions) -> Self {
-        Self { options, chain: RefCell::new(Vec::new()) }
+        Self { way: Way::System(options), chain: RefCell::new(Vec::new()) }
     }
 
-    /// The files that the operator named as parents.
+    /// For an image inside evidence.
+    pub(super) const fn inside(beside: &'a dyn Beside) -> Self {
+        Self { way: Way::Inside(beside), chain: RefCell::new(Vec::new()) }
+    }
+
+    /// The files that the operator named as parents: of images that he named, not of those found.
     pub(super) fn named_parents(&self) -> &[PathBuf] {
-        &self.options.parents
+        match self.way {
+            Way::System(options) => &options.parents,
+            Way::Inside(_) => &[],
+        }
     }
 
     /// Notes an image as the next one of the chain.
     pub(super) fn add_to_chain(&self, opened: &Opened) {
-        let Stat { device, inode, .. } = *opened.file.stat();
-        let path = opened.file.path().to_owned();
-        self.chain.borrow_mut().push(Link { path, device, inode });
+        let (path, identity) = (opened.file.path().to_owned(), opened.file.identity());
+        self.chain.borrow_mut().push(Link { path, identity });
     }
 
     /// True where this file is the image that was named, or one of its parents so far.
     pub(super) fn is_in_chain(&self, opened: &Opened) -> bool {
-        let Stat { device, inode, .. } = *opened.file.stat();
-        let is = |link: &Link| (link.device, link.inode) == (device, inode);
-        self.chain.borrow().iter().any(is)
+        let identity = opened.file.identity();
+        self.chain.borrow().iter().any(|link| link.identity == identity)
     }
 
     /// Images of the chain so far.
@@ -74,20 +101,24 @@ impl<'a> Opener<'a> {
 
     /// True where a regular file stands under this path; nothing is opened.
     pub(super) fn is_file(&self, path: &Path) -> Result<bool, ContainerError> {
-        match self.kernel().stat_path(path) {
+        let options = match self.way {
+            Way::System(options) => options,
+            Way::Inside(beside) => return Ok(beside.has(name(path))),
+        };
+        match options.kernel.stat_path(path) {
             Ok(stat) => Ok(stat.kind == FileKind::File),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => Ok(false),
             Err(error) => Err(failed(path, error)),
         }
     }
 
-    const fn kernel(&self) -> &Kernel {
-        &self.options.kernel
-    }
-
     /// True where something stands under this path; nothing is opened.
     pub(super) fn exists(&self, path: &Path) -> Result<bool, ContainerError> {
-        match self.kernel().stat_path(path) {
+        let options = match self.way {
+            Way::System(options) => options,
+            Way::Inside(beside) => return Ok(beside.has(name(path))),
+        };
+        match options.kernel.stat_path(path) {
             Ok(_) => Ok(true),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => Ok(false),
             Err(error) => Err(failed(path, error)),
@@ -96,43 +127,23 @@ impl<'a> Opener<'a> {
 
     /// Decides whether the path may be read, then opens it.
     pub(super) fn open(&self, path: &Path) -> Result<Opened, ContainerError> {
+        let options = match self.way {
+            Way::System(options) => options,
+            Way::Inside(beside) => return given(beside, path),
+        };
         let failed = |error| failed(path, error);
-        let stat = self.kernel().stat_path(path).map_err(failed)?;
+        let stat = options.kernel.stat_path(path).map_err(failed)?;
         match stat.kind {
             FileKind::File => {
-                let system = self.kernel().file_system(path).map_err(failed)?;
-                let verdict = access::decide(&stat, system, self.options.accept_alteration)
+                let system = options.kernel.file_system(path).map_err(failed)?;
+                let verdict = access::decide(&stat, system, options.accept_alteration)
                     .map_err(|why| ContainerError::WouldAlter { path: shown(path), why })?;
-                let file = self.opened(path, verdict.atime)?;
+                let file = opened(&options.kernel, path, verdict.atime)?;
                 Ok(Opened { file, access: Some(verdict.access), device: None })
             }
-            FileKind::BlockDevice => self.open_device(path),
+            FileKind::BlockDevice => device(options, path),
             _ => Err(ContainerError::NotAnImage { path: shown(path) }),
         }
-    }
-
-    fn open_device(&self, path: &Path) -> Result<Opened, ContainerError> {
-        let device = self.kernel().device(path).map_err(|error| failed(path, error))?;
-        let accepted = self.options.accept_alteration;
-        if let Some(at) = mounted_writable(&device.number)?.filter(|_| !accepted) {
-            return Err(ContainerError::MountedWritable { path: shown(path), at: shown(&at) });
-        }
-        let file = self.opened(path, Atime::PlainIfRefused)?;
-        let access = (file.opened_as() == OpenedAs::Noatime).then_some(Access::Noatime);
-        Ok(Opened { file, access, device: Some(device) })
-    }
-
-    fn opened(&self, path: &Path, atime: Atime) -> Result<Arc<ImageFile>, ContainerError> {
-        let failed = |error| failed(path, error);
-        let opened = self.kernel().open_image(path, atime).map_err(failed)?;
-        let stat = self.kernel().stat_file(&opened.0).map_err(failed)?;
-        let size = match stat.kind {
-            FileKind::File => stat.size,
-            FileKind::BlockDevice => self.kernel().end_of(&opened.0).map_err(failed)?,
-            _ => return Err(ContainerError::NotAnImage { path: shown(path) }),
-        };
-        let kernel = self.kernel().clone();
-        Ok(Arc::new(ImageFile::new(kernel, opened, path.to_owned(), stat, size)))
     }
 
     /// Reads a small file of the operator's own whole, such as a map of bad sectors.
@@ -147,6 +158,50 @@ impl<'a> Opener<'a> {
         bytes.truncate(n);
         Ok(bytes)
     }
+}
+
+/// Takes an object inside evidence by its name.
+fn given(beside: &dyn Beside, path: &Path) -> Result<Opened, ContainerError> {
+    let opened = beside.open(name(path)).unwrap_or_else(|| Err(Errno::NOENT.into()));
+    let (number, bytes) = opened.map_err(|error| ContainerError::read(path, &error))?;
+    Ok(Opened::inside(bytes, path.to_owned(), number))
+}
+
+/// The bytes of a path, all of which is a name where it leads to an object.
+fn name(path: &Path) -> &[u8] {
+    use std::os::unix::ffi::OsStrExt as _;
+    path.as_os_str().as_bytes()
+}
+
+impl Opened {
+    /// An object inside evidence.
+    pub(super) fn inside(bytes: Arc<dyn ReadAt>, path: PathBuf, number: u64) -> Self {
+        let file = Arc::new(ImageFile::inside(bytes, path, number));
+        Self { file, access: None, device: None }
+    }
+}
+
+fn device(options: &OpenOptions, path: &Path) -> Result<Opened, ContainerError> {
+    let device = options.kernel.device(path).map_err(|error| failed(path, error))?;
+    let accepted = options.accept_alteration;
+    if let Some(at) = mounted_writable(&device.number)?.filter(|_| !accepted) {
+        return Err(ContainerError::MountedWritable { path: shown(path), at: shown(&at) });
+    }
+    let file = opened(&options.kernel, path, Atime::PlainIfRefused)?;
+    let access = (file.opened_as() == Some(OpenedAs::Noatime)).then_some(Access::Noatime);
+    Ok(Opened { file, access, device: Some(device) })
+}
+
+fn opened(kernel: &Kernel, path: &Path, atime: Atime) -> Result<Arc<ImageFile>, ContainerError> {
+    let failed = |error| failed(path, error);
+    let opened = kernel.open_image(path, atime).map_err(failed)?;
+    let stat = kernel.stat_file(&opened.0).map_err(failed)?;
+    let size = match stat.kind {
+        FileKind::File => stat.size,
+        FileKind::BlockDevice => kernel.end_of(&opened.0).map_err(failed)?,
+        _ => return Err(ContainerError::NotAnImage { path: shown(path) }),
+    };
+    Ok(Arc::new(ImageFile::new(kernel.clone(), opened, path.to_owned(), stat, size)))
 }
 
 /// Where this device, or anything on it, is mounted writable.

@@ -1,4 +1,5 @@
-//! A regular file or block device as the bytes of a medium, and as a segment of other containers.
+//! A regular file or block device as the bytes of a medium, and as a segment of other containers;
+//! also an object inside evidence that is read as one.
 //!
 //! Read by positional reads, never mapped. Reading keeps no state, so that any number of threads
 //! read and the same bytes are missing whoever asks: where a read fails, its bytes are asked for
@@ -10,6 +11,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::bytes::{ReadAt, Unreadable};
 use crate::problem::Code;
@@ -20,13 +22,28 @@ const PAGE: u64 = 4096;
 /// Bytes asked for at a time where a page failed.
 const SECTOR: u64 = 512;
 
-/// An open file or block device.
+/// An open file or block device, or an object inside evidence.
 pub struct ImageFile {
+    source: Source,
+    path: PathBuf,
+    size: u64,
+}
+
+/// What gives the bytes.
+enum Source {
+    System(System),
+    /// An object inside evidence, told from the other ones by a number.
+    Inside {
+        bytes: Arc<dyn ReadAt>,
+        number: u64,
+    },
+}
+
+/// What the operating system opened.
+struct System {
     kernel: Kernel,
     file: File,
-    path: PathBuf,
     stat: Stat,
-    size: u64,
     how: OpenedAs,
 }
 
@@ -38,14 +55,38 @@ impl fmt::Debug for ImageFile {
 
 impl ImageFile {
     /// Takes what was opened; `size` is where it ends.
-    pub(super) fn new(
+    pub(in crate::evidence) fn new(
         kernel: Kernel,
         (file, how): (File, OpenedAs),
         path: PathBuf,
         stat: Stat,
         size: u64,
     ) -> Self {
-        Self { kernel, file, path, stat, size, how }
+        Self { source: Source::System(System { kernel, file, stat, how }), path, size }
+    }
+
+    /// Takes an object inside evidence.
+    ///
+    /// - `path`: its name there; nothing is opened by it.
+    /// - `number`: tells it from every other object of the same chain of images.
+    pub(super) fn inside(bytes: Arc<dyn ReadAt>, path: PathBuf, number: u64) -> Self {
+        let size = bytes.len();
+        Self { source: Source::Inside { bytes, number }, path, size }
+    }
+
+    const fn system(&self) -> Option<&System> {
+        match &self.source {
+            Source::System(system) => Some(system),
+            Source::Inside { .. } => None,
+        }
+    }
+
+    /// What tells it from other files, whatever its path.
+    pub(super) fn identity(&self) -> (u64, u64) {
+        match &self.source {
+            Source::System(System { stat, .. }) => (stat.device, stat.inode),
+            Source::Inside { number, .. } => (u64::MAX, *number),
+        }
     }
 
     /// The path it was opened by.
@@ -53,35 +94,40 @@ impl ImageFile {
         &self.path
     }
 
-    /// What was known of it when it was opened.
-    pub const fn stat(&self) -> &Stat {
-        &self.stat
+    /// What was known of it when it was opened; `None` of an object inside evidence.
+    pub fn stat(&self) -> Option<&Stat> {
+        self.system().map(|system| &system.stat)
     }
 
-    /// With or without `O_NOATIME`.
-    pub const fn opened_as(&self) -> OpenedAs {
-        self.how
+    /// With or without `O_NOATIME`; `None` of an object inside evidence.
+    pub fn opened_as(&self) -> Option<OpenedAs> {
+        self.system().map(|system| system.how)
     }
 
-    /// What is known of it now.
+    /// What is known of it now; `None` of an object inside evidence.
     ///
     /// # Errors
     /// As statx(2).
-    pub fn stat_now(&self) -> Result<Stat, Errno> {
-        self.kernel.stat_file(&self.file)
+    pub fn stat_now(&self) -> Option<Result<Stat, Errno>> {
+        self.system().map(|system| system.kernel.stat_file(&system.file))
     }
 
     /// True where the machine does not list the device any more that the file is on.
     pub(super) fn is_unplugged(&self) -> bool {
-        let device = self.stat.device;
-        !sys::is_anonymous(device) && !sys::device_is_listed(device)
+        self.stat().is_some_and(|stat| {
+            !sys::is_anonymous(stat.device) && !sys::device_is_listed(stat.device)
+        })
     }
 
     /// Lets time pass, as the way to the kernel does it.
     pub(super) fn wait(&self, time: std::time::Duration) {
-        self.kernel.wait(time);
+        if let Some(system) = self.system() {
+            system.kernel.wait(time);
+        }
     }
+}
 
+impl System {
     /// Reads a piece as far as it goes; fewer bytes than asked only before an error or the end.
     fn piece(&self, at: u64, buf: &mut [u8]) -> (usize, Option<Errno>) {
         let mut done = 0_usize;
@@ -96,7 +142,7 @@ impl ImageFile {
     }
 
     /// Reads pages and sectors of what failed as a whole.
-    fn in_pieces(&self, at: u64, buf: &mut [u8], error: Errno) -> io::Result<usize> {
+    fn in_pieces(&self, at: u64, buf: &mut [u8], error: Errno, size: u64) -> io::Result<usize> {
         let mut done = 0_usize;
         while done < buf.len() {
             let (n, failed) = self.next_piece(after(at, done), buf, done, PAGE);
@@ -112,8 +158,8 @@ impl ImageFile {
             while done < buf.len() && after(at, done) < page_end {
                 match self.next_piece(after(at, done), buf, done, SECTOR) {
                     (0, Some(_)) if done > 0 => return Ok(done),
-                    (0, Some(error)) => return Err(self.hole(at, buf, error)),
-                    (0, None) => return if done > 0 { Ok(done) } else { Err(self.cut_short(at)) },
+                    (0, Some(error)) => return Err(self.hole(at, buf, error, size)),
+                    (0, None) => return if done > 0 { Ok(done) } else { Err(cut_short(at, size)) },
                     (n, _) => done = done.saturating_add(n),
                 }
             }
@@ -136,8 +182,8 @@ impl ImageFile {
     }
 
     /// How far the bytes that cannot be read go, sector by sector, within what was asked for.
-    fn hole(&self, at: u64, buf: &mut [u8], error: Errno) -> io::Error {
-        let asked = after(at, buf.len()).min(self.size);
+    fn hole(&self, at: u64, buf: &mut [u8], error: Errno, size: u64) -> io::Error {
+        let asked = after(at, buf.len()).min(size);
         let mut end = next_multiple(at, SECTOR).min(asked);
         while end < asked {
             let (n, failed) = self.next_piece(end, buf, 0, SECTOR);
@@ -148,11 +194,6 @@ impl ImageFile {
         }
         let detail = format!("reading: {}", sys::symbol(error));
         Unreadable { range: at..end, code: Code::IoError, detail }.into_error()
-    }
-
-    fn cut_short(&self, at: u64) -> io::Error {
-        let detail = format!("ends at byte {at}; it had {} bytes when it was opened", self.size);
-        Unreadable { range: at..self.size, code: Code::ChangedDuringRead, detail }.into_error()
     }
 }
 
@@ -165,13 +206,24 @@ impl ReadAt for ImageFile {
         let left = usize::try_from(self.size.saturating_sub(at)).unwrap_or(usize::MAX);
         let most = left.min(buf.len());
         let Some(buf) = buf.get_mut(..most).filter(|buf| !buf.is_empty()) else { return Ok(0) };
-        match self.piece(at, buf) {
-            (0, None) => Err(self.cut_short(at)),
-            (0, Some(error)) if sys::is_unreadable(error) => self.in_pieces(at, buf, error),
+        let system = match &self.source {
+            Source::System(system) => system,
+            Source::Inside { bytes, .. } => return bytes.read_at(at, buf),
+        };
+        match system.piece(at, buf) {
+            (0, None) => Err(cut_short(at, self.size)),
+            (0, Some(error)) if sys::is_unreadable(error) => {
+                system.in_pieces(at, buf, error, self.size)
+            }
             (0, Some(error)) => Err(error.into()),
             (n, _) => Ok(n),
         }
     }
+}
+
+fn cut_short(at: u64, size: u64) -> io::Error {
+    let detail = format!("ends at byte {at}; it had {size} bytes when it was opened");
+    Unreadable { range: at..size, code: Code::ChangedDuringRead, detail }.into_error()
 }
 
 /// The place `done` bytes after `at`.

@@ -17,6 +17,7 @@ pub mod iso9660;
 pub mod ntfs;
 mod stream;
 mod unowned;
+mod whole;
 
 pub use stream::ExtentStream;
 pub use unowned::{Runs, Unowned};

@@ -7,9 +7,10 @@
 use std::io;
 use std::sync::Arc;
 
+use super::whole::{self, ExtentWhole};
 use crate::bytes::{ReadAt, Unreadable};
 use crate::evidence::filesystem::ntfs::lznt1;
-use crate::item::{Extent, Place, Stream};
+use crate::item::{Extent, Place, Stream, Whole};
 use crate::problem::{Code, Problem, Stage};
 
 /// Bytes that are passed over where an error does not say how many are concerned.
@@ -22,7 +23,7 @@ const HOPELESS: u64 = 2 << 20;
 /// Bytes of the largest compressed unit.
 const MOST_UNIT: u32 = 1 << 20;
 
-const OUTSIDE: &str = "the bytes lie behind the end of the volume";
+pub(super) const OUTSIDE: &str = "the bytes lie behind the end of the volume";
 
 /// The bytes of an object in a volume.
 pub struct ExtentStream {
@@ -39,7 +40,7 @@ pub struct ExtentStream {
 }
 
 /// What unpacking a unit gave: its bytes, or why there are none.
-type Unpacked = Result<Vec<u8>, (Code, Arc<str>)>;
+pub(super) type Unpacked = Result<Vec<u8>, (Code, Arc<str>)>;
 
 struct Hole {
     start: u64,
@@ -160,6 +161,15 @@ impl Stream for ExtentStream {
         }
     }
 
+    fn peek(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        whole::peek(&*self.volume, self.extents.as_slice(), at, buf)
+    }
+
+    fn whole(&self) -> Option<Arc<dyn Whole>> {
+        let extents = self.extents.as_slice().into();
+        Some(Arc::new(ExtentWhole(Arc::clone(&self.volume), extents)))
+    }
+
     fn finish(self: Box<Self>) -> Result<(), Problem> {
         Ok(())
     }
@@ -199,7 +209,12 @@ fn on_disk(volume: &dyn ReadAt, from: u64, left: u64, room: &mut [u8]) -> Step {
 }
 
 /// Reads a compressed unit and unpacks its first `len` bytes.
-fn unpack(volume: &dyn ReadAt, runs: &[(u64, u64)], unit_len: u32, len: u64) -> Unpacked {
+pub(super) fn unpack(
+    volume: &dyn ReadAt,
+    runs: &[(u64, u64)],
+    unit_len: u32,
+    len: u64,
+) -> Unpacked {
     let damaged = || (Code::FilesystemDamaged, Arc::from("a compressed unit does not unpack"));
     let unit_len = u64::from(unit_len.min(MOST_UNIT));
     let len = usize::try_from(len.min(unit_len)).map_err(|_| damaged())?;

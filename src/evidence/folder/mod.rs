@@ -22,6 +22,7 @@ mod place;
 mod source;
 mod stream;
 mod walk;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use super::Ground;
 use super::place::Claim;
 use super::stream::FileStream;
+use super::whole::FileWhole;
 use crate::item::{
     AllocStatus, Contents, Examined, Found, ItemMeta, LinkIdentity, NameAttribution, ObjectKind,
     ObjectPath, RecoveryBasis, Status, TimeSource, Times,
@@ -104,7 +105,8 @@ impl FolderObject {
             return unread(meta, replaced());
         }
         self.describe(&mut meta, &stat);
-        let stream = FileStream::new(Arc::clone(&self.ground), file, stat);
+        let whole = FileWhole::new(&self.ground, claim.place(), &self.path, stat);
+        let stream = FileStream::new(Arc::clone(&self.ground), file, stat, whole);
         Examined { meta, contents: Contents::Stream(Box::new(stream)), problems: Vec::new() }
     }
 

@@ -10,10 +10,12 @@
 //! same bad sectors say the same.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use super::Ground;
-use crate::item::{Stream, Timestamp};
+use super::whole::FileWhole;
+use crate::item::{Stream, Timestamp, Whole};
 use crate::problem::{Code, Problem, Stage};
 use crate::sys::{self, Errno, File, Stat};
 
@@ -43,6 +45,8 @@ pub(super) struct FileStream {
     hole: Option<Hole>,
     /// Problems to be told.
     told: VecDeque<Problem>,
+    /// The way to it again.
+    whole: FileWhole,
 }
 
 #[derive(Clone, Copy)]
@@ -52,7 +56,7 @@ struct Hole {
 }
 
 impl FileStream {
-    pub(super) fn new(ground: Arc<Ground>, file: File, before: Stat) -> Self {
+    pub(super) fn new(ground: Arc<Ground>, file: File, before: Stat, whole: FileWhole) -> Self {
         Self {
             ground,
             file,
@@ -64,6 +68,7 @@ impl FileStream {
             sectors_to: 0,
             hole: None,
             told: VecDeque::new(),
+            whole,
         }
     }
 
@@ -165,6 +170,14 @@ impl Stream for FileStream {
             return Ok(done);
         }
         self.told.pop_front().map_or(Ok(0), Err)
+    }
+
+    fn peek(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(self.ground.kernel.read_at(&self.file, at, buf)?)
+    }
+
+    fn whole(&self) -> Option<Arc<dyn Whole>> {
+        Some(Arc::new(self.whole.clone()))
     }
 
     fn finish(self: Box<Self>) -> Result<(), Problem> {
