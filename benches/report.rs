@@ -96,5 +96,6 @@ fn record(at: u64) -> Record {
         findings: Vec::new(),
         disposition: Disposition::None,
         problems: if at.is_multiple_of(100) { vec![problem] } else { Vec::new() },
+        image: false,
     }
 }

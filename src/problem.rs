@@ -122,6 +122,8 @@ words! {
         BadSectors = "bad_sectors",
         /// The image's own check sums or structure say that its bytes are not what was acquired.
         ImageDamaged = "image_damaged",
+        /// An image inside the evidence, or a part of it, could not be opened.
+        ImageNotOpened = "image_not_opened",
         /// A digest of the image is not the one that was stored or supplied.
         ImageDigestMismatch = "image_digest_mismatch",
         /// A partition table contradicts itself or its copy, or leads in circles.
@@ -198,6 +200,7 @@ impl Code {
             Self::ImageDamaged => {
                 "the image is not as it was made; no digest stated of what it hits"
             }
+            Self::ImageNotOpened => "read as a file; what the image holds was not examined",
             Self::ImageDigestMismatch => "the image is not the one that was acquired",
             Self::PartitionTableDamaged | Self::PartitionsOverlap => {
                 "volumes may be missing or reported twice"

@@ -8,7 +8,7 @@ use super::opts::ListOpts;
 use super::plan::access;
 use super::terminal::Terminal;
 use crate::evidence::{Action, VolumeRow};
-use crate::item::{Item, escape};
+use crate::item::{ItemMeta, ObjectPath, escape};
 use crate::scan;
 
 /// Lists and gives the exit code.
@@ -26,17 +26,21 @@ fn listed(opts: &ListOpts, terminal: &Terminal) -> anyhow::Result<Exit> {
     let access = access(&opts.reading)?;
     let source = scan::open(&opts.image, opts.reading.bad_map.as_deref(), &access)?;
     let mut failed = None;
-    let mut emit = |item: Item| {
-        let told = if opts.recursive { terminal.line(&object(item)) } else { Ok(()) };
-        match told {
+    let cancel = AtomicBool::new(false);
+    let walked = if opts.recursive {
+        // Objects of an image inside come after those of the layer that it lies in.
+        scan::walk_inside(&*source, 1, &access, &cancel, &mut |path, meta| match terminal
+            .line(&object(path, meta))
+        {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failed = Some(error);
                 ControlFlow::Break(())
             }
-        }
+        })
+    } else {
+        source.walk(1, &cancel, &mut |_| ControlFlow::Continue(()))
     };
-    let walked = source.walk(1, &AtomicBool::new(false), &mut emit);
     if let Some(error) = failed {
         return Err(error.into());
     }
@@ -50,7 +54,8 @@ fn listed(opts: &ListOpts, terminal: &Terminal) -> anyhow::Result<Exit> {
         let detail = escape::cell(located.problem.detail.as_bytes());
         terminal.error(&format!("{}: {}: {detail}", located.path, located.problem.code));
     }
-    let whole = !walked.volumes.iter().any(VolumeRow::is_incomplete);
+    let inside = walked.inside.iter().flat_map(|medium| &medium.volumes);
+    let whole = !walked.volumes.iter().chain(inside).any(VolumeRow::is_incomplete);
     Ok(if whole { Exit::Complete } else { Exit::Incomplete })
 }
 
@@ -72,9 +77,7 @@ fn volume(row: &VolumeRow) -> String {
 }
 
 /// Status, kind, reference, size and path, with tabs between.
-fn object(item: Item) -> String {
-    let Item { path, found, .. } = item;
-    let meta = found.examine().meta;
+fn object(path: &ObjectPath, meta: &ItemMeta) -> String {
     let size = meta.size.map(|size| size.to_string()).unwrap_or_default();
     format!("{}\t{}\t{}\t{size}\t{}", meta.alloc, meta.kind, meta.fs_ref, path.text())
 }

@@ -31,7 +31,7 @@ fn looked_at(opts: &ObjectOpts, terminal: &Terminal) -> anyhow::Result<Exit> {
     let carve = ["/$Unallocated/", "/$Slack/"].iter().any(|name| opts.object_path.contains(name));
     let access = Access { carve, ..access(&opts.reading)? };
     let source = scan::open(&opts.evidence, opts.reading.bad_map.as_deref(), &access)?;
-    let replayed = scan::replay(&*source, number, &opts.object_path, Selection::ALL)
+    let replayed = scan::replay(&*source, number, &access, &opts.object_path, Selection::ALL)
         .map_err(|error| anyhow::anyhow!("{}", chain(&error)))?;
     let Some(replayed) = replayed else {
         terminal.error(&format!("the evidence has no object {}", opts.object_path));

@@ -24,4 +24,4 @@ pub mod partition;
 pub mod recognise;
 mod source;
 
-pub use source::{Action, EvidenceSource, Located, VolumeRow, Walked};
+pub use source::{Action, EvidenceSource, Located, Medium, VolumeRow, Walked};

@@ -74,6 +74,35 @@ pub struct Walked {
     pub volumes: Vec<VolumeRow>,
     /// What is wrong with the medium or a volume as a whole.
     pub problems: Vec<Located>,
+    /// The media of images inside it, in the order of their files. Their bytes are those of objects
+    /// of the evidence and are no part of `media`.
+    pub inside: Vec<Medium>,
+}
+
+impl Walked {
+    /// Adds what a walk of an image inside met.
+    pub fn add_inside(&mut self, walked: Self) {
+        let Self { seen, directories, stopped, media: len, volumes, problems, inside } = walked;
+        self.seen = self.seen.saturating_add(seen);
+        self.directories = self.directories.saturating_add(directories);
+        self.stopped |= stopped;
+        self.problems.extend(problems);
+        if !volumes.is_empty() || len > 0 {
+            self.inside.push(Medium { len, volumes, whole: !stopped });
+        }
+        self.inside.extend(inside);
+    }
+}
+
+/// The medium of an image inside evidence.
+#[derive(Debug, Clone)]
+pub struct Medium {
+    /// Its bytes.
+    pub len: u64,
+    /// Its volumes and the gaps between them, in the order of its table.
+    pub volumes: Vec<VolumeRow>,
+    /// False where the walk was stopped before its end.
+    pub whole: bool,
 }
 
 /// A problem that belongs to no object.
@@ -102,7 +131,7 @@ words! {
 /// One row of volumes.csv but for its evidence item.
 #[derive(Debug, Clone)]
 pub struct VolumeRow {
-    /// The segment of the path: `p0`, `p1`, `gap1`.
+    /// The segment of the path: `p0`, `p1`, `gap1`; of an image inside evidence the whole path.
     pub volume: String,
     /// Its first byte in the decoded image.
     pub start: u64,

@@ -195,7 +195,8 @@ impl Written {
         while let Some((key, place, digest)) = pass.next()? {
             // What is wrong with a volume stands before its objects.
             while let Some(problem) = located.next_if(|one| one.key.as_bytes() <= key) {
-                tables.located(problem)?;
+                let own = problem.key.as_bytes() == key;
+                tables.located(problem, own.then(|| tables.files.next_number()))?;
             }
             let record_no = tables.files.next_number();
             let first = copy.filter(|(of, _)| *of == record_no).map(|(_, first)| first);
@@ -204,12 +205,14 @@ impl Written {
             }
             tables.write(Row { record_no, first, key, digest }, records.record(place)?)?;
         }
-        located.try_for_each(|problem| tables.located(problem))?;
+        located.try_for_each(|problem| tables.located(problem, None))?;
         for (number, walked) in (1..).zip(walked) {
-            for row in &walked.volumes {
+            let inside = walked.inside.iter().flat_map(|medium| &medium.volumes);
+            for row in walked.volumes.iter().chain(inside) {
                 tables::volumes(&mut tables.volumes, number, row)?;
             }
             tables.tally.add_medium(walked);
+            walked.inside.iter().for_each(|medium| tables.tally.add_inside(medium));
         }
         tables.commit()
     }
@@ -319,10 +322,12 @@ impl<'a> Tables<'a> {
         tables::files(&mut self.files, place, ready.cells)
     }
 
-    /// Writes the row of a problem that belongs to no object.
-    fn located(&mut self, located: &Located) -> Result<(), ReportError> {
+    /// Writes the row of a problem of a volume or medium.
+    ///
+    /// - `image`: the number of the object that the medium is in, where it is inside evidence.
+    fn located(&mut self, located: &Located, image: Option<u64>) -> Result<(), ReportError> {
         self.tally.located += 1;
-        tables::exception(&mut self.exceptions, None, &located.path, &located.problem)
+        tables::exception(&mut self.exceptions, image, &located.path, &located.problem)
     }
 
     /// Gives the tables their names.

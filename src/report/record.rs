@@ -49,6 +49,8 @@ pub struct Record {
     pub disposition: Disposition,
     /// What went wrong, in the order it was met.
     pub problems: Vec<Problem>,
+    /// True for a disk image or what may be a part of one: whoever takes the run up looks at it again.
+    pub image: bool,
 }
 
 /// What decoding a picture gave. Hashes are hex, empty where not computed.

@@ -236,6 +236,10 @@ fn balance(page: &mut Page, run: &RunManifest, tally: &Tally) {
         page.pair(0, &format!("bytes, {class}"), &bytes.to_string());
     }
     page.pair(0, "bytes of the media", &tally.media_bytes.to_string());
+    if tally.images_inside > 0 {
+        let count = tally.images_inside.to_string();
+        page.pair(0, "images inside evidence, read too", &count);
+    }
     if tally.shared > 0 {
         page.pair(
             0,

@@ -1,7 +1,7 @@
 //! What the summary counts, gathered while the rows are written, in bounded memory.
 
 use crate::evidence::filesystem::ByteClasses;
-use crate::evidence::{Action, VolumeRow, Walked};
+use crate::evidence::{Action, Medium, VolumeRow, Walked};
 use crate::item::{AllocStatus, ObjectKind, Status};
 use crate::matching::{Disposition, Finding, MatchKind};
 use crate::perceptual::PdqQuality;
@@ -90,7 +90,9 @@ pub(super) struct Tally {
     pub(super) media_incomplete: u64,
     /// Bytes of all volumes by class.
     pub(super) bytes: ByteClasses,
-    /// Problems that belong to no object.
+    /// Images inside evidence whose media were read.
+    pub(super) images_inside: u64,
+    /// Problems of volumes and media.
     pub(super) located: u64,
     numbers: BTreeMap<Group, u32>,
     counts: Vec<Count>,
@@ -166,6 +168,19 @@ impl Tally {
         self.shared = self.shared.saturating_add(shared);
         self.media_incomplete += u64::from(!walked.stopped && sum != walked.media);
         walked.volumes.iter().for_each(|row| self.add_volume(row));
+    }
+
+    /// Counts the medium of an image inside evidence. Its bytes are those of an object and in no sum;
+    /// its volumes and gaps are to cover it all the same.
+    pub(super) fn add_inside(&mut self, medium: &Medium) {
+        let sum = medium.volumes.iter().fold(0_u64, |sum, row| sum.saturating_add(row.owned()));
+        self.images_inside += 1;
+        self.media_incomplete += u64::from(medium.whole && sum != medium.len);
+        for row in &medium.volumes {
+            *self.volumes.entry(row.action).or_default() += 1;
+            self.volumes_incomplete += u64::from(row.is_incomplete());
+            self.volumes_unbalanced += u64::from(!row.is_balanced());
+        }
     }
 
     /// Counts a volume or gap.

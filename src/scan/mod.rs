@@ -9,6 +9,7 @@ mod embedded;
 mod evidence;
 mod image;
 mod links;
+mod nested;
 mod object;
 mod picture;
 mod pipeline;
@@ -19,6 +20,7 @@ mod resume;
 mod run;
 
 pub use evidence::{Access, open};
+pub use nested::walk_inside;
 pub use plan::{ScanPlan, SourcePlan, VerifyImage};
 pub use replay::{Changed, NOT_OF_THE_OBJECT, Replayed, compare, replay};
 pub use run::{Follow, Outcome, ScanError, ScanSummary, run};

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::content::{Content, Reading};
 use super::links::{Claim, Links};
+use super::nested::{self, Images};
 use super::{Counters, picture};
 use crate::digest::{Digests, LowInformation, Selection};
 use crate::item::{
@@ -27,6 +28,8 @@ pub(super) struct Shared<'a> {
     pub(super) counters: &'a Counters,
     pub(super) cancel: &'a AtomicBool,
     pub(super) links: Links<Object>,
+    /// Objects that are images themselves.
+    pub(super) images: Images,
     /// Objects met inside others, those of earlier attempts that are still true included.
     pub(super) children: AtomicU64,
 }
@@ -39,6 +42,8 @@ pub(super) struct Object {
     meta: ItemMeta,
     /// What is wrong with it although its content can be read.
     problems: Vec<Problem>,
+    /// True for a disk image or what may be a part of one.
+    image: bool,
 }
 
 /// One worker: its buffer and what it shares with the others.
@@ -53,7 +58,12 @@ impl Worker<'_> {
     pub(super) fn work(&mut self, evidence: u32, item: Item, emit: &mut dyn FnMut(Record)) {
         let Item { path, key, found } = item;
         let Examined { meta, contents, problems } = found.examine();
-        let object = Object { evidence, path, key, meta, problems };
+        let at = nested::At { evidence, path: &path, key: &key, confirmed: false };
+        let image = match &contents {
+            Contents::Stream(stream) => self.shared.images.look(at, &meta, &**stream),
+            Contents::Nothing { .. } => false,
+        };
+        let object = Object { evidence, path, key, meta, problems, image };
         match contents {
             Contents::Nothing { status, problem } => {
                 emit(self.without_content(object, status, problem))
@@ -118,6 +128,7 @@ impl Worker<'_> {
                 key: object.key.child(ordinal),
                 meta: inside_of(&object.meta, inside.content.bytes_hashed),
                 problems: Vec::new(),
+                image: false,
             };
             let record = self.record(child, inside.content);
             emit(Record { parent: Some(object.key.clone()), ..record });
@@ -193,7 +204,10 @@ impl Worker<'_> {
 fn inside_of(outer: &ItemMeta, size: u64) -> ItemMeta {
     ItemMeta {
         alloc: AllocStatus::Embedded,
-        container_alloc: Some(outer.container_alloc.unwrap_or(outer.alloc)),
+        container_alloc: Some(match outer.alloc {
+            AllocStatus::Embedded => outer.container_alloc.unwrap_or(AllocStatus::Embedded),
+            alloc => alloc,
+        }),
         basis: outer.basis,
         attribution: outer.attribution,
         size: Some(size),
@@ -211,16 +225,16 @@ pub(super) fn failed(evidence: u32, path: ObjectPath, key: OrderKey) -> Record {
     Record {
         reason: Some(Code::InternalError),
         problems: vec![problem],
-        ..blank(Object { evidence, path, key, meta, problems: Vec::new() })
+        ..blank(Object { evidence, path, key, meta, problems: Vec::new(), image: false })
     }
 }
 
 /// A record of the object with everything that its content would say left open.
 fn blank(object: Object) -> Record {
-    let Object { evidence, path, key, meta, .. } = object;
+    let Object { evidence, path, key, meta, image, .. } = object;
     Record {
+        parent: key.image(),
         key,
-        parent: None,
         evidence,
         path: path.text(),
         file_name: path.name().unwrap_or_default().to_vec(),
@@ -236,6 +250,7 @@ fn blank(object: Object) -> Record {
         findings: Vec::new(),
         disposition: Disposition::None,
         problems: Vec::new(),
+        image,
     }
 }
 

@@ -10,15 +10,17 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 
 use super::content::BUFFER_BYTES;
+use super::nested::{At, Given, Nested, Reading};
 use super::object::{Shared, Worker, failed};
 use super::resume::{Checked, Earlier, Job, Join, Settled};
 use crate::evidence::{EvidenceSource, Walked};
-use crate::item::{Item, OrderKey};
+use crate::item::{Contents, Examined, Item, OrderKey};
 use crate::matching::Disposition;
 use crate::report::{InProgress, Record, ReportError};
 
@@ -36,6 +38,8 @@ pub(super) struct Pipeline<'a> {
     pub(super) earlier: Option<&'a Earlier<'a>>,
     pub(super) checked: &'a Checked,
     pub(super) in_progress: &'a InProgress,
+    /// How images inside the evidence are read.
+    pub(super) inside: &'a Reading,
 }
 
 /// What the pipeline gives, in no order.
@@ -64,13 +68,20 @@ const WINDOW: usize = 512;
 #[derive(Default)]
 struct Walks {
     ended: Vec<Walked>,
+    /// Of images inside evidence, with the number of that.
+    inside: Vec<(u32, Walked)>,
     /// Objects to be examined alone.
     suspects: Vec<Job>,
     error: Option<ReportError>,
 }
 
+/// Lists objects on the walker's thread.
+type List<'a> = dyn Fn(&Sender<Job>, &mut Walks) -> Result<(), ReportError> + Sync + 'a;
+
 impl Pipeline<'_> {
-    /// Walks, reads and matches everything.
+    /// Walks, reads and matches everything: the evidence, then the images that were found in it, then
+    /// those in them, and so on. Each of these passes goes on from object to object in their order,
+    /// as the join with earlier records needs it.
     ///
     /// Returns what the walker counted of each evidence item that was begun.
     ///
@@ -80,10 +91,40 @@ impl Pipeline<'_> {
         &self,
         write: &mut dyn FnMut(Done) -> Result<(), E>,
     ) -> Result<Vec<Walked>, E> {
+        let mut ended = self.pass(&|items, walks| self.walk_into(items, walks), write)?.ended;
+        let nested = Mutex::new(Nested::new(self.inside, self.shared.cancel));
+        let lock = || nested.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(batch) = self.shared.images.take().filter(|_| !self.is_cancelled()) {
+            let walk = |items: &Sender<Job>, walks: &mut Walks| {
+                let mut feed = Feed::new(self, items)?;
+                let mut emit = |evidence, given| match given {
+                    Given::Item(item) => feed.take(evidence, item),
+                    Given::End => feed.window.flush(),
+                };
+                walks.inside = lock().pass(&batch, self.earlier.is_some(), &mut emit);
+                feed.end(walks)
+            };
+            let walked = self.pass(&walk, write)?.inside;
+            for (number, walked) in walked.into_iter().chain(lock().changes()) {
+                let index = usize::try_from(number).unwrap_or(0).checked_sub(1);
+                if let Some(evidence) = index.and_then(|index| ended.get_mut(index)) {
+                    evidence.add_inside(walked);
+                }
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Gives what `walk` lists to the workers, and what these give to `write`.
+    fn pass<E: Send + From<ReportError>>(
+        &self,
+        walk: &List<'_>,
+        write: &mut dyn FnMut(Done) -> Result<(), E>,
+    ) -> Result<Walks, E> {
         let (items_in, items) = bounded::<Job>(ITEMS);
         let (records_in, records) = bounded::<Done>(RECORDS);
-        let walked = std::thread::scope(|scope| {
-            let walker = scope.spawn(move || self.walk(&items_in));
+        let mut walked = std::thread::scope(|scope| {
+            let walker = scope.spawn(move || self.walk(walk, &items_in));
             for number in 0..self.threads {
                 let (items, records_in) = (items.clone(), records_in.clone());
                 scope.spawn(move || self.work(number, &items, &records_in));
@@ -114,8 +155,8 @@ impl Pipeline<'_> {
         if let Some(error) = walked.error {
             return Err(error.into());
         }
-        self.alone(walked.suspects, write)?;
-        Ok(walked.ended)
+        self.alone(std::mem::take(&mut walked.suspects), write)?;
+        Ok(walked)
     }
 
     fn cancel(&self) {
@@ -136,9 +177,9 @@ impl Pipeline<'_> {
         lost
     }
 
-    fn walk(&self, items: &Sender<Job>) -> Walks {
+    fn walk(&self, walk: &List<'_>, items: &Sender<Job>) -> Walks {
         let mut walks = Walks::default();
-        if let Err(error) = self.walk_into(items, &mut walks) {
+        if let Err(error) = walk(items, &mut walks) {
             self.cancel();
             walks.error = Some(error);
         }
@@ -146,36 +187,16 @@ impl Pipeline<'_> {
     }
 
     fn walk_into(&self, items: &Sender<Job>, walks: &mut Walks) -> Result<(), ReportError> {
-        let mut join = Join::new(self.earlier)?;
+        let mut feed = Feed::new(self, items)?;
         for (number, root) in (1..).zip(self.roots) {
-            if self.is_cancelled() {
+            if self.is_cancelled() || feed.failed.is_some() {
                 break;
             }
-            let mut failed = None;
-            let suspects = &mut walks.suspects;
-            let mut window = Window { items, jobs: Vec::new() };
-            let mut emit = |item: Item| {
-                self.shared.counters.seen.fetch_add(1, Ordering::Relaxed);
-                if self.is_lost(number) {
-                    return ControlFlow::Break(());
-                }
-                match join.job(number, item) {
-                    Ok(job) if job.is_suspect() => suspects.push(job),
-                    Ok(job) => return window.send(job),
-                    Err(error) => {
-                        failed = Some(error);
-                        return ControlFlow::Break(());
-                    }
-                }
-                ControlFlow::Continue(())
-            };
+            let mut emit = |item: Item| feed.take(number, item);
             walks.ended.push(root.walk(number, self.shared.cancel, &mut emit));
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            let _nobody_listens_any_more = window.flush();
+            let _nobody_listens_any_more = feed.window.flush();
         }
-        Ok(())
+        feed.end(walks)
     }
 
     /// Works items off until there are none.
@@ -222,13 +243,17 @@ impl Pipeline<'_> {
             Some(Settled::Confirmed(record)) => {
                 self.count(&record);
                 let found = record.disposition != Disposition::None;
+                let (key, image) = (job.item.key.clone(), record.image);
                 let told = found.then_some(record);
                 let inside = u64::try_from(job.inside.len()).unwrap_or(u64::MAX);
                 self.shared.children.fetch_add(inside, Ordering::Relaxed);
                 for key in job.inside {
                     emit(Done::Confirmed(Still { key, told: None }));
                 }
-                return emit(Done::Confirmed(Still { key: job.item.key, told }));
+                if image {
+                    self.look_again(job.evidence, job.item);
+                }
+                return emit(Done::Confirmed(Still { key, told }));
             }
             Some(Settled::GivenUp(record)) => {
                 self.count(&record);
@@ -250,12 +275,60 @@ impl Pipeline<'_> {
         }
     }
 
+    /// Looks whether an object is an image whose record is still true.
+    fn look_again(&self, evidence: u32, item: Item) {
+        let Item { path, key, found } = item;
+        if let Examined { meta, contents: Contents::Stream(stream), .. } = found.examine() {
+            let at = At { evidence, path: &path, key: &key, confirmed: true };
+            self.shared.images.look(at, &meta, &*stream);
+        }
+    }
+
     fn count(&self, record: &Record) {
         let counters = self.shared.counters;
         let add = |counter: &AtomicU64, yes| counter.fetch_add(u64::from(yes), Ordering::Relaxed);
         add(&counters.objects, true);
         add(&counters.alerts, record.disposition == Disposition::Alert);
         add(&counters.exceptions, !record.is_lasting());
+    }
+}
+
+/// Objects on their way to the workers, each beside what is known of it.
+struct Feed<'a, 'b> {
+    pipeline: &'a Pipeline<'b>,
+    join: Join<'a>,
+    window: Window<'a>,
+    suspects: Vec<Job>,
+    failed: Option<ReportError>,
+}
+
+impl<'a, 'b> Feed<'a, 'b> {
+    fn new(pipeline: &'a Pipeline<'b>, items: &'a Sender<Job>) -> Result<Self, ReportError> {
+        let join = Join::new(pipeline.earlier)?;
+        let window = Window { items, jobs: Vec::new() };
+        Ok(Self { pipeline, join, window, suspects: Vec::new(), failed: None })
+    }
+
+    fn take(&mut self, evidence: u32, item: Item) -> ControlFlow<()> {
+        self.pipeline.shared.counters.seen.fetch_add(1, Ordering::Relaxed);
+        if self.pipeline.is_lost(evidence) {
+            return ControlFlow::Break(());
+        }
+        match self.join.job(evidence, item) {
+            Ok(job) if job.is_suspect() => self.suspects.push(job),
+            Ok(job) => return self.window.send(job),
+            Err(error) => {
+                self.failed = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn end(mut self, walks: &mut Walks) -> Result<(), ReportError> {
+        let _nobody_listens_any_more = self.window.flush();
+        walks.suspects.append(&mut self.suspects);
+        self.failed.map_or(Ok(()), Err)
     }
 }
 

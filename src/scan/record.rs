@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::content::BUFFER_BYTES;
 use super::picture::LARGEST_PICTURE;
-use super::{ScanPlan, SourcePlan, VerifyImage};
+use super::{ScanPlan, SourcePlan, VerifyImage, nested};
 use crate::digest::Digest;
 use crate::evidence::EvidenceSource;
 use crate::evidence::image::{HOLES_OF_ALL, HOLES_OF_ONE};
@@ -42,6 +42,10 @@ pub(super) fn manifest(
         ("picture_memory_bytes", pictures.max_memory),
         ("image_zeros_of_one_object", HOLES_OF_ONE),
         ("image_zeros_of_one_volume", HOLES_OF_ALL),
+        ("images_inside_images", number(nested::MOST_LAYERS)),
+        ("images_inside_one_evidence_item", nested::MOST_MEDIA),
+        ("images_inside_files_remembered", number(nested::MOST_KEPT)),
+        ("images_inside_bytes_not_stored", nested::MOST_UNSTORED),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();

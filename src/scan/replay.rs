@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::content::BUFFER_BYTES;
 use super::links::Links;
+use super::nested::{At, Given, Images, Nested, Reading};
 use super::object::{Shared, Worker};
-use super::{Counters, ScanError, picture};
+use super::{Access, Counters, ScanError, picture};
 use crate::digest::Selection;
 use crate::evidence::{EvidenceSource, VolumeRow};
-use crate::item::{Extent, Item};
+use crate::item::{Contents, Examined, Extent, Item, ObjectPath};
 use crate::matching::Index;
 use crate::report::{self, Record, ReportError};
 use crate::worker::{self, Pool};
@@ -46,6 +47,7 @@ pub const NOT_OF_THE_OBJECT: [&str; 6] =
 /// Finds an object by its path and reads it anew, pictures decoded by a worker as in a run.
 ///
 /// - `number`: of the evidence item, as in the path.
+/// - `access`: how it was opened.
 ///
 /// `None` where no object has this path.
 ///
@@ -54,30 +56,84 @@ pub const NOT_OF_THE_OBJECT: [&str; 6] =
 pub fn replay(
     source: &dyn EvidenceSource,
     number: u32,
+    access: &Access,
     path: &str,
     selection: Selection,
 ) -> Result<Option<Replayed>, ScanError> {
     let cancel = AtomicBool::new(false);
-    let mut found = None;
-    // What lies inside an object is found by reading that.
-    let leads_to = |item: &Item| {
-        let rest = path.strip_prefix(&item.path.text());
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("!/"))
-    };
-    let mut emit = |item: Item| match leads_to(&item) {
-        false => ControlFlow::Continue(()),
-        true => {
-            found = Some(item);
-            ControlFlow::Break(())
-        }
-    };
-    let walked = source.walk(number, &cancel, &mut emit);
-    let Some(item) = found else { return Ok(None) };
+    let reading = Reading { carve: access.carve, filesystem: access.filesystem.clone() };
+    let mut search = Search { number, path, image: None, images: Images::default(), found: None };
+    let mut ahead = images_of(path).into_iter();
+    search.image = ahead.next();
+    let mut walked = source.walk(number, &cancel, &mut |item| search.take(item));
+    let mut nested = Nested::new(&reading, &cancel);
+    while let (None, Some(image)) = (&search.found, search.image) {
+        let Some(batch) = search.images.take() else { return Ok(None) };
+        search.image = ahead.next();
+        let mut emit = |_, given| match given {
+            Given::Item(item) => search.take(item),
+            Given::End => ControlFlow::Continue(()),
+        };
+        let inside = nested.pass(&batch.only(image), false, &mut emit);
+        walked.volumes = inside.into_iter().flat_map(|(_, walked)| walked.volumes).collect();
+    }
+    let Some(item) = search.found else { return Ok(None) };
     let itself = item.path.text() == path;
     let extents = if itself { item.found.extents().to_vec() } else { Vec::new() };
     let Some(record) = read(item, number, path, selection)? else { return Ok(None) };
     let volume = walked.volumes.into_iter().find(|row| row.volume == record.meta.volume);
     Ok(Some(Replayed { record, extents, volume }))
+}
+
+/// The paths of the images inside evidence that a path leads through, from the outermost on: what
+/// stands before `!/` and the name of a volume.
+fn images_of(path: &str) -> Vec<&str> {
+    let is_volume = |name: &str| {
+        let number = name.strip_prefix("gap").or_else(|| name.strip_prefix('p'));
+        number.is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let leads = |(at, joint): (usize, &str)| {
+        let rest = path.get(at.saturating_add(joint.len())..)?;
+        let (volume, _) = rest.split_once('/')?;
+        path.get(..at).filter(|_| is_volume(volume))
+    };
+    // The first layer is that of the evidence.
+    path.match_indices("!/").skip(1).filter_map(leads).collect()
+}
+
+/// Looks for an object, or for the next image that its path leads through.
+struct Search<'a> {
+    number: u32,
+    path: &'a str,
+    image: Option<&'a str>,
+    images: Images,
+    found: Option<Item>,
+}
+
+impl Search<'_> {
+    fn take(&mut self, item: Item) -> ControlFlow<()> {
+        if let Some(image) = self.image {
+            // Parts of the image lie beside it.
+            let folder = item.path.folder().map(ObjectPath::text).unwrap_or_default();
+            let beside = image.strip_prefix(&folder).and_then(|rest| rest.strip_prefix("!/"));
+            let below = image.strip_prefix(&folder).and_then(|rest| rest.strip_prefix(['/', ':']));
+            if beside.or(below).is_some_and(|name| !name.contains('/')) {
+                let Item { path, key, found } = item;
+                if let Examined { meta, contents: Contents::Stream(stream), .. } = found.examine() {
+                    let at = At { evidence: self.number, path: &path, key: &key, confirmed: false };
+                    self.images.look(at, &meta, &*stream);
+                }
+            }
+            return ControlFlow::Continue(());
+        }
+        // What lies inside an object is found by reading that.
+        let rest = self.path.strip_prefix(&item.path.text());
+        if rest.is_none_or(|rest| !rest.is_empty() && !rest.starts_with("!/")) {
+            return ControlFlow::Continue(());
+        }
+        self.found = Some(item);
+        ControlFlow::Break(())
+    }
 }
 
 /// Reads an item; gives the record of `path`, which is the item itself or inside it.
@@ -99,6 +155,7 @@ fn read(
         counters: &counters,
         cancel: &cancel,
         links: Links::default(),
+        images: Images::default(),
         children: AtomicU64::new(0),
     };
     let mut worker = Worker { shared: &shared, buffer: vec![0; BUFFER_BYTES] };

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::image::{self, ImageCheck};
 use super::links::Links;
+use super::nested::{Images, Reading};
 use super::object::Shared;
 use super::pipeline::{Done, Pipeline};
 use super::resume::{Checked, Earlier};
@@ -367,6 +368,7 @@ impl<'a> Begun<'a> {
             counters,
             cancel,
             links: Links::default(),
+            images: Images::default(),
             children: AtomicU64::new(0),
         };
         let checked = Checked::default();
@@ -377,6 +379,7 @@ impl<'a> Begun<'a> {
             earlier: self.earlier.as_ref(),
             checked: &checked,
             in_progress: &self.in_progress,
+            inside: &Reading { carve: true, filesystem: plan.filesystem.clone() },
         };
         let mut writer = Writer { journal: &mut self.journal, synced: Instant::now(), tell };
         let (checks, ran) = image::beside(plan, evidence, counters, cancel, || {

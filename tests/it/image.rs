@@ -24,7 +24,7 @@ const SECTOR: usize = 512;
 const FIRST: usize = 2048;
 
 /// A volume of `tests/data/images`.
-fn golden(name: &str) -> Vec<u8> {
+pub(crate) fn golden(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/images").join(name);
     let mut volume = Vec::new();
     let packed = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -34,7 +34,7 @@ fn golden(name: &str) -> Vec<u8> {
 }
 
 /// A disk with a master boot record, a FAT16 and an exFAT volume, and a gap behind them.
-fn disk() -> Vec<u8> {
+pub(crate) fn disk() -> Vec<u8> {
     disk_of(&[("fat16.img.gz", 0x06), ("exfat-tree.raw.gz", 0x07)])
 }
 

@@ -21,6 +21,7 @@ mod layers;
 mod media;
 mod mounts;
 mod near;
+mod nested;
 mod ntfs;
 mod output;
 mod partition;

@@ -78,6 +78,7 @@ fn record(ordinal: u64, name: &[u8], content: &[u8]) -> Record {
         findings: Vec::new(),
         disposition: Disposition::None,
         problems: Vec::new(),
+        image: false,
     }
 }
 

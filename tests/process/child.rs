@@ -3,6 +3,7 @@
 //! The program never reads faults from its environment; only this module does, and only where the
 //! parent test asked for it.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
@@ -35,6 +36,15 @@ pub(crate) fn evidence(files: u32) -> Tree {
         let (from, to) = (format!("d0/f{}", 11 * n), format!("links/l{n}"));
         std::fs::create_dir_all(tree.path().join("links")).unwrap();
         std::fs::hard_link(tree.path().join(from), tree.path().join(to)).unwrap();
+    }
+    if files >= 300 {
+        // A disk image inside it.
+        let image =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/images/iso-plain.iso.gz");
+        let mut bytes = Vec::new();
+        let packed = std::fs::File::open(image).unwrap();
+        flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+        tree.file("d5/image", bytes);
     }
     std::os::unix::fs::symlink("d1", tree.path().join("s")).unwrap();
     std::os::unix::net::UnixListener::bind(tree.path().join("socket")).unwrap();

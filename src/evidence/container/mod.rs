@@ -47,6 +47,7 @@ pub use error::ContainerError;
 pub use holes::Ranges;
 pub use opener::Beside;
 pub use raw::ImageFile;
+pub use sniff::{Told, told_inside};
 
 use opener::{Opened, Opener};
 use sniff::{Sniffed, WINDOW, sniff};

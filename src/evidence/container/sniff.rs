@@ -88,6 +88,44 @@ pub(super) fn sniff(head: &[u8], tail: &[u8]) -> Sniffed {
     Sniffed::Raw
 }
 
+/// What a file inside evidence is, by its mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// A container that is read.
+    Container,
+    /// The text that lists the files of a VMDK.
+    Descriptor,
+    /// Recognised and refused: what it is, what to do.
+    Refused(&'static str, &'static str),
+    /// No container.
+    Nothing,
+}
+
+/// Tells a file inside evidence by its first and last bytes. What is named as an image is one until
+/// it is read; of any other file a short mark says too little.
+///
+/// - `extension`: of its name, in lower case.
+pub fn told_inside(head: &[u8], tail: &[u8], extension: &[u8]) -> Told {
+    let is = |extensions: &[&[u8]]| extensions.contains(&extension);
+    match sniff(head, tail) {
+        Sniffed::Ewf if head.starts_with(b"EVF\x09\x0d\x0a\xff\x00") => Told::Container,
+        Sniffed::Ewf => match is(&[b"e01", b"s01"]) {
+            true => Told::Container,
+            false => Told::Nothing,
+        },
+        Sniffed::Vmdk if head.starts_with(b"#") => Told::Descriptor,
+        Sniffed::Vhd | Sniffed::Vhdx | Sniffed::Qcow2 | Sniffed::Vmdk => Told::Container,
+        Sniffed::Refused(_, _)
+            if head.starts_with(b"sprs") && !is(&[b"sparseimage", b"sparsebundle"])
+                || head.starts_with(b"COWD") && !is(&[b"vmdk"]) =>
+        {
+            Told::Nothing
+        }
+        Sniffed::Refused(format, advice) => Told::Refused(format, advice),
+        Sniffed::Raw => Told::Nothing,
+    }
+}
+
 /// AFF4 and UFDR are zip archives with members of known names.
 fn zip(head: &[u8], tail: &[u8]) -> Sniffed {
     let has = |text: &[u8]| {

@@ -8,8 +8,10 @@ mod carved;
 mod loss;
 mod open;
 mod shared;
+mod sniff;
 mod walk;
 
+pub use sniff::{HEAD as INSIDE_HEAD, Inside, TAIL as INSIDE_TAIL, inside, may_be_inside};
 pub use walk::{HOLES_OF_ALL, HOLES_OF_ONE};
 
 use std::ops::ControlFlow;
@@ -17,13 +19,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-pub use super::container::ContainerError as ImageError;
 use super::container::{self, Computed, Container, Facts, ImageDigest, OpenOptions, Verdict};
+pub use super::container::{Beside, ContainerError as ImageError};
 use super::filesystem;
 use super::{EvidenceSource, Located, Walked};
 use crate::bytes::ReadAt;
 use crate::digest::{Algorithm, Digests, Selection};
-use crate::item::{Item, ObjectPath, OrderKey, escape};
+use crate::item::{AllocStatus, Item, ObjectPath, OrderKey, escape};
 use crate::problem::Problem;
 use crate::sys::{Kernel, OpenedAs};
 
@@ -65,6 +67,17 @@ pub struct Verified {
     pub unread: Option<Problem>,
 }
 
+/// Where an image inside evidence was found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The path of its file.
+    pub path: ObjectPath,
+    /// The key of its file.
+    pub key: OrderKey,
+    /// Whether its file exists, or the one that its file lies in.
+    pub alloc: AllocStatus,
+}
+
 impl std::fmt::Debug for Image {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.container.fmt(f)
@@ -86,10 +99,27 @@ impl Image {
                 kernel: options.kernel.clone(),
             },
         )?;
+        Ok(Self::of(container, options.carve, &options.filesystem))
+    }
+
+    /// Opens an image that was found inside evidence.
+    ///
+    /// # Errors
+    /// As [`Container::open_inside`].
+    pub fn open_inside(
+        name: &Path,
+        first: (u64, Arc<dyn ReadAt>),
+        beside: &dyn Beside,
+        carve: bool,
+        options: &filesystem::Options,
+    ) -> Result<Self, ImageError> {
+        Ok(Self::of(Container::open_inside(name, first, beside)?, carve, options))
+    }
+
+    fn of(container: Container, carve: bool, options: &filesystem::Options) -> Self {
         let container = Arc::new(container);
         let media = Arc::new(loss::Watched::new(&container));
-        let (carve, options) = (options.carve, options.filesystem.clone());
-        Ok(Self { container, media, options, carve })
+        Self { container, media, options: options.clone(), carve }
     }
 
     /// What its container says of itself.
@@ -139,6 +169,47 @@ impl Image {
         Verified { computed, verdict, why, unread }
     }
 
+    /// Gives every object of an image that was found inside evidence, as [`EvidenceSource::walk`]
+    /// does of evidence. Its objects have their paths and keys inside those of its file; what is
+    /// wrong with its medium has the key of the file.
+    pub fn walk_inside(
+        &self,
+        at: &Found,
+        cancel: &AtomicBool,
+        emit: &mut dyn FnMut(Item) -> ControlFlow<()>,
+    ) -> Walked {
+        self.walk_at(walk::Root::Inside(at), cancel, emit)
+    }
+
+    fn walk_at(
+        &self,
+        root: walk::Root<'_>,
+        cancel: &AtomicBool,
+        emit: &mut dyn FnMut(Item) -> ControlFlow<()>,
+    ) -> Walked {
+        let media: Arc<dyn ReadAt> = Arc::<loss::Watched>::clone(&self.media);
+        let walk = walk::Walk {
+            media: &media,
+            sector_size: u32::try_from(self.facts().sector_size).unwrap_or(512),
+            options: &self.options,
+            carve: self.carve,
+            root,
+            cancel,
+            emit,
+        };
+        let mut walked = walk.run();
+        let (key, path) = (root.key(), root.path().text());
+        let located = |problem: &Problem| Located {
+            key: key.clone(),
+            path: path.clone(),
+            problem: problem.clone(),
+        };
+        walked.problems.splice(0..0, self.container.problems().iter().map(located));
+        // What a lost image did not give says nothing of it: the run stops, to be taken up.
+        walked.stopped |= self.is_lost();
+        walked
+    }
+
     /// What changed in the image's files since they were opened.
     pub fn changes(&self) -> Vec<Problem> {
         self.container.changes()
@@ -152,28 +223,7 @@ impl EvidenceSource for Image {
         cancel: &AtomicBool,
         emit: &mut dyn FnMut(Item) -> ControlFlow<()>,
     ) -> Walked {
-        let media: Arc<dyn ReadAt> = Arc::<loss::Watched>::clone(&self.media);
-        let walk = walk::Walk {
-            media: &media,
-            sector_size: u32::try_from(self.facts().sector_size).unwrap_or(512),
-            options: &self.options,
-            carve: self.carve,
-            number,
-            cancel,
-            emit,
-        };
-        let mut walked = walk.run();
-        let path = ObjectPath::evidence(number).text();
-        let key = OrderKey::evidence(number);
-        let located = |problem: &Problem| Located {
-            key: key.clone(),
-            path: path.clone(),
-            problem: problem.clone(),
-        };
-        walked.problems.splice(0..0, self.container.problems().iter().map(located));
-        // What a lost image did not give says nothing of it: the run stops, to be taken up.
-        walked.stopped |= self.is_lost();
-        walked
+        self.walk_at(walk::Root::Evidence(number), cancel, emit)
     }
 
     fn image(&self) -> Option<&Image> {

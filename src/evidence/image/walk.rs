@@ -14,6 +14,7 @@ use super::open::{Opened, open};
 use super::shared::Shared;
 
 use crate::bytes::{ReadAt, Section};
+use crate::digest::Digest;
 use crate::evidence::filesystem::Options;
 use crate::evidence::filesystem::{
     ByteClasses, ExtentStream, FileSystem, Listing, Node, NodeContent, Unowned,
@@ -21,7 +22,8 @@ use crate::evidence::filesystem::{
 use crate::evidence::partition::{self, Part, Role};
 use crate::evidence::{Action, Located, VolumeRow, Walked};
 use crate::item::{
-    Contents, Examined, Extent, Found, Item, ItemMeta, ObjectPath, OrderKey, Place, Status,
+    AllocStatus, Contents, Examined, Extent, Found, Item, ItemMeta, ObjectPath, OrderKey, Place,
+    Status,
 };
 use crate::problem::{Code, Problem, Stage};
 
@@ -31,6 +33,74 @@ pub const HOLES_OF_ONE: u64 = 64 << 30;
 /// Bytes of zeros stored nowhere that are hashed of all objects of a volume.
 pub const HOLES_OF_ALL: u64 = 1 << 40;
 
+/// What a medium is the medium of.
+#[derive(Clone, Copy)]
+pub(super) enum Root<'a> {
+    /// The evidence item of this number.
+    Evidence(u32),
+    /// An object inside evidence.
+    Inside(&'a super::Found),
+}
+
+impl Root<'_> {
+    pub(super) fn key(self) -> OrderKey {
+        match self {
+            Self::Evidence(number) => OrderKey::evidence(number),
+            Self::Inside(found) => found.key.clone(),
+        }
+    }
+
+    pub(super) fn path(self) -> ObjectPath {
+        match self {
+            Self::Evidence(number) => ObjectPath::evidence(number),
+            Self::Inside(found) => found.path.clone(),
+        }
+    }
+
+    fn volume_key(self, ordinal: u64) -> OrderKey {
+        match self {
+            Self::Evidence(number) => OrderKey::evidence(number).child(ordinal),
+            Self::Inside(found) => found.key.volume_inside(ordinal),
+        }
+    }
+
+    /// What the tables call a volume: no two of one evidence item have the same name.
+    fn volume_name(self, path: &ObjectPath, name: &str) -> String {
+        match self {
+            Self::Evidence(_) => name.to_owned(),
+            Self::Inside(_) => path.text(),
+        }
+    }
+
+    /// What the objects' `container_alloc_status` says.
+    fn container(self) -> Option<AllocStatus> {
+        match self {
+            Self::Evidence(_) => None,
+            Self::Inside(found) => Some(found.alloc),
+        }
+    }
+
+    /// A number that no other volume of the run has, nor a device of this machine: names of one
+    /// content are told by it. Of evidence it is counted. Of images inside, which have keys of any
+    /// length, it is a digest of the key: two that were equal would do no harm but to two contents
+    /// of the same file number, size and times.
+    fn device(self, volume: &OrderKey) -> u64 {
+        match self {
+            Self::Evidence(number) => {
+                let last = volume.as_bytes().last_chunk::<4>();
+                let ordinal = last.map_or(0, |last| u32::from_be_bytes(*last));
+                !(u64::from(number) << 32 | u64::from(ordinal))
+            }
+            Self::Inside(_) => {
+                let digest = Digest::sha256(&[volume.as_bytes()]);
+                let first = digest.bytes().first_chunk::<8>();
+                // Apart from those that are counted.
+                first.map_or(0, |first| u64::from_be_bytes(*first)) >> 2 | 1 << 63
+            }
+        }
+    }
+}
+
 /// A medium on its way to items.
 pub(super) struct Walk<'a> {
     pub(super) media: &'a Arc<dyn ReadAt>,
@@ -38,7 +108,7 @@ pub(super) struct Walk<'a> {
     pub(super) options: &'a Options,
     /// Whether space that no object owns is searched for objects.
     pub(super) carve: bool,
-    pub(super) number: u32,
+    pub(super) root: Root<'a>,
     pub(super) cancel: &'a AtomicBool,
     pub(super) emit: &'a mut dyn FnMut(Item) -> ControlFlow<()>,
 }
@@ -47,8 +117,7 @@ impl Walk<'_> {
     /// Gives every object of every volume, in order.
     pub(super) fn run(mut self) -> Walked {
         let mut walked = Walked { media: self.media.len(), ..Walked::default() };
-        let key = OrderKey::evidence(self.number);
-        let path = ObjectPath::evidence(self.number);
+        let (key, path) = (self.root.key(), self.root.path());
         let located = |problem| Located { key: key.clone(), path: path.text(), problem };
         let read = || partition::read(&**self.media, self.sector_size);
         let Ok(layout) = catch_unwind(AssertUnwindSafe(read)) else {
@@ -69,14 +138,17 @@ impl Walk<'_> {
     }
 
     fn volume(&mut self, ordinal: u64, part: &Part, table: (&str, u32), walked: &mut Walked) {
-        let key = OrderKey::evidence(self.number).child(ordinal);
-        let path = ObjectPath::evidence(self.number).given_inside(&part.name);
-        let mut row = blank(part, table);
+        let key = self.root.volume_key(ordinal);
+        let path = self.root.path().given_inside(&part.name);
+        let name = self.root.volume_name(&path, &part.name);
+        let mut row = blank(part, table, name.clone());
         let before = walked.seen;
         let volume: Arc<dyn ReadAt> =
             Arc::new(Section::new(Arc::clone(self.media), part.start, part.len));
         let done = catch_unwind(AssertUnwindSafe(|| {
-            let mut out = Out { key: &key, volume: &volume, part, ordinal: 0 };
+            let container = self.root.container();
+            let name = name.as_str();
+            let mut out = Out { key: &key, volume: &volume, part, name, container, ordinal: 0 };
             if part.role == Role::Volume {
                 self.examine(&mut out, &path, &mut row, walked)
             } else {
@@ -125,7 +197,7 @@ impl Walk<'_> {
         describe(row, &*system);
         let mut holes = 0_u64;
         let mut recovered = Recovered::default();
-        let device = device(self.number, out.key);
+        let device = self.root.device(out.key);
         let (emit, cancel) = (&mut *self.emit, self.cancel);
         let mut give = |mut node: Node| {
             walked.seen = walked.seen.saturating_add(1);
@@ -189,14 +261,9 @@ struct Out<'a> {
     key: &'a OrderKey,
     volume: &'a Arc<dyn ReadAt>,
     part: &'a Part,
+    name: &'a str,
+    container: Option<AllocStatus>,
     ordinal: u64,
-}
-
-/// A number that no other volume of the run has, nor a device of this machine: names of one content
-/// are told by it.
-fn device(evidence: u32, volume: &OrderKey) -> u64 {
-    let ordinal = volume.as_bytes().last_chunk::<4>().map_or(0, |last| u32::from_be_bytes(*last));
-    !(u64::from(evidence) << 32 | u64::from(ordinal))
 }
 
 /// Leaves out the content of an object that claims more zeros than are hashed.
@@ -233,7 +300,7 @@ fn contradictions(row: &VolumeRow, existing: u64) -> Vec<Problem> {
     problems
 }
 
-fn blank(part: &Part, (scheme, sector_size): (&str, u32)) -> VolumeRow {
+fn blank(part: &Part, (scheme, sector_size): (&str, u32), volume: String) -> VolumeRow {
     let mut bytes = ByteClasses::default();
     let action = if part.role == Role::Volume {
         Action::Examined
@@ -244,7 +311,7 @@ fn blank(part: &Part, (scheme, sector_size): (&str, u32)) -> VolumeRow {
         Action::Gap
     };
     VolumeRow {
-        volume: part.name.clone(),
+        volume,
         start: part.start,
         length: part.len,
         shared: part.shared.iter().fold(0, |sum, (_, len)| sum.saturating_add(*len)),
@@ -278,7 +345,8 @@ fn describe(row: &mut VolumeRow, system: &dyn FileSystem) {
 impl Out<'_> {
     fn item(&mut self, node: Node, fs_type: &str) -> Item {
         let Node { path, mut meta, content, problems } = node;
-        meta.volume.clone_from(&self.part.name);
+        self.name.clone_into(&mut meta.volume);
+        meta.container_alloc = self.container;
         fs_type.clone_into(&mut meta.fs_type);
         if let NodeContent::Extents(extents) = &content {
             let mut on_disk = extents.iter().flat_map(on_disk);
@@ -385,7 +453,14 @@ mod tests {
         let key = |evidence, ordinal| OrderKey::evidence(evidence).child(ordinal);
         let mut all = std::collections::BTreeSet::new();
         for (evidence, ordinal) in [(1, 0), (1, 1), (2, 0), (2, 1), (1, 257)] {
-            assert!(all.insert(device(evidence, &key(evidence, ordinal))));
+            let root = Root::Evidence(evidence);
+            assert!(all.insert(root.device(&key(evidence, ordinal))));
+            let path = ObjectPath::evidence(evidence).inside(b"a.vhd");
+            let (key, alloc) = (key(evidence, ordinal), AllocStatus::Allocated);
+            let found = crate::evidence::image::Found { path, key, alloc };
+            let root = Root::Inside(&found);
+            assert!(all.insert(root.device(&root.volume_key(0))));
+            assert!(all.insert(root.device(&root.volume_key(1))));
         }
         assert!(all.iter().all(|device| *device > u64::MAX / 2), "no device has such a number");
     }

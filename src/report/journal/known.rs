@@ -57,13 +57,18 @@ impl KnownRecords<'_> {
         }
     }
 
-    /// The keys of records inside the one that [`KnownRecords::at`] gave last.
+    /// The keys of records inside the one that [`KnownRecords::at`] gave last, but for those of the
+    /// medium that it is an image of: these are objects of their own.
     ///
     /// # Errors
     /// As [`Known::records`].
     pub fn inside(&mut self, key: &OrderKey) -> Result<Vec<OrderKey>, ReportError> {
         let mut keys = Vec::new();
+        let layers = key.layers();
         while self.place.is_some() && self.key.starts_with(key.as_bytes()) {
+            if OrderKey::from_bytes(&self.key).layers() > layers {
+                break;
+            }
             if self.key != key.as_bytes() {
                 keys.push(OrderKey::from_bytes(&self.key));
             }

@@ -74,7 +74,7 @@ fn identity(cells: &mut Cells, record: &Record) {
 
 /// volume to attributes.
 fn origin(cells: &mut Cells, meta: &ItemMeta) {
-    cells.text(&meta.volume);
+    cells.safe(&meta.volume);
     cells.text(&meta.fs_type);
     cells.text(&meta.fs_ref);
     cells.some_number(meta.disk_offset);

@@ -12,7 +12,7 @@ pub(in crate::report) fn volumes(
 ) -> Result<(), ReportError> {
     let cells = &mut table.cells;
     cells.evidence(evidence);
-    cells.text(&row.volume);
+    cells.safe(&row.volume);
     cells.number(row.start);
     cells.number(row.length);
     cells.number(row.sector_size.into());

@@ -48,6 +48,7 @@ fn record(number: u64, index: &Index) -> Record {
         findings: Vec::new(),
         disposition: Disposition::None,
         problems: vec![Problem::new(Code::PermissionDenied, Stage::Open, "no, \"never\"")],
+        image: false,
     };
     if let Some(parent) = &record.parent {
         record.key = parent.child(0);
