@@ -1,6 +1,7 @@
 //! Partition tables and what volumes hold: golden tables of our own making, tables that tools of
 //! the system write and list, public disks, and damage.
 
+mod overlaps;
 mod recognise;
 
 use std::io::Read as _;
@@ -109,6 +110,7 @@ fn covers(layout: &Layout, len: u64) {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), layout.parts.len(), "{layout:?}");
+    overlaps::owned_once(layout, len);
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
