@@ -1,11 +1,13 @@
 //! A QCOW2 of any bytes, opened, with a raw file as its parent where it wants one, and read in two
-//! ways that must agree.
+//! ways that must agree. Every other change is one of the numbers of the header or of a table.
 
 #![no_main]
 
+mod fields;
+
 use assay::bytes::{ReadAt as _, Unreadable};
 use assay::evidence::container::{Container, OpenOptions};
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 /// Bytes of a medium that are read at most; the length of one is whatever the image says.
 const MOST: u64 = 1 << 20;
@@ -32,6 +34,44 @@ fn read(container: &Container, step: usize) -> Vec<u8> {
     all.truncate(usize::try_from(end).unwrap());
     all
 }
+
+/// Numbers of the header: version, the backing file's name, clusters, size, encryption, tables,
+/// snapshots, features, its length.
+const HEADER: [fields::Field; 16] = [
+    (4, 4),
+    (8, 8),
+    (16, 4),
+    (20, 4),
+    (24, 8),
+    (32, 4),
+    (36, 4),
+    (40, 8),
+    (48, 8),
+    (56, 4),
+    (60, 4),
+    (64, 8),
+    (72, 8),
+    (96, 4),
+    (100, 4),
+    (104, 1),
+];
+/// What decides together where a table is.
+const TABLES: [fields::Field; 3] = [(20, 4), (36, 4), (40, 8)];
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let mut entries = Vec::new();
+    match seed % 6 {
+        1 => fields::change(&mut data[..size], &HEADER, seed),
+        3 => fields::change(&mut data[..size], &TABLES, seed),
+        5 => {
+            // Entries of the first tables, which begin with whole clusters.
+            entries.extend((512..size.min(8192)).step_by(8).map(|at| (at, 8)));
+            fields::change(&mut data[..size], &entries, seed);
+        }
+        _ => return fuzzer_mutate(data, size, max_size),
+    }
+    size
+});
 
 fuzz_target!(|bytes: &[u8]| {
     if !bytes.starts_with(b"QFI\xfb") {

@@ -1,11 +1,14 @@
 //! A VHD of any bytes, its check sums made to hold first: else nearly every change would end at the
-//! first sum. Opened beside itself as a parent, and read in two ways, which must agree.
+//! first sum. Opened beside itself as a parent, and read in two ways, which must agree. Every other
+//! change is one of the numbers of footer, header and table of blocks.
 
 #![no_main]
 
+mod fields;
+
 use assay::bytes::{ReadAt as _, Unreadable};
 use assay::evidence::container::{Container, Format, OpenOptions};
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 /// Bytes of a medium that are read at most; the length of one is whatever the image says.
 const MOST: u64 = 1 << 20;
@@ -42,6 +45,26 @@ fn read(container: &Container, step: usize) -> Vec<u8> {
     all.truncate(usize::try_from(end).unwrap());
     all
 }
+
+/// Numbers of a footer by their place in it: features, version, the header's place, both sizes,
+/// geometry, type.
+const FOOTER: [fields::Field; 7] = [(8, 4), (12, 4), (16, 8), (40, 8), (48, 8), (56, 4), (60, 4)];
+/// Numbers of a header by their place in it: the table's place, version, entries, block size, a locator.
+const HEADER: [fields::Field; 6] = [(16, 8), (24, 4), (28, 4), (32, 4), (584, 4), (592, 8)];
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    if seed % 2 == 0 {
+        return fuzzer_mutate(data, size, max_size);
+    }
+    let at = |from: usize, all: &[fields::Field]| -> Vec<fields::Field> {
+        all.iter().map(|(at, len)| (from + at, *len)).collect()
+    };
+    let table: Vec<_> = (0..16).map(|entry| (1536 + 4 * entry, 4)).collect();
+    let all = [at(0, &FOOTER), at(size.saturating_sub(512), &FOOTER), at(512, &HEADER), table];
+    let group = &all[seed as usize / 2 % all.len()];
+    fields::change(&mut data[..size], group, seed);
+    size
+});
 
 fuzz_target!(|bytes: &[u8]| {
     let mut bytes = bytes.to_vec();
