@@ -125,10 +125,10 @@ fn drop_at<T>(list: &mut Vec<T>, places: &[usize]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SetKind;
-    use super::super::tally::Tally;
     use super::*;
     use crate::digest::Digest;
+    use crate::hashset::SetKind;
+    use crate::hashset::tally::Tally;
 
     #[test]
     fn equal_rows_collapse_and_the_first_stays() {

@@ -9,11 +9,10 @@
 //! SQLite runs in this process, on the examiner's own file, with a limit of memory and with
 //! nothing of its schema trusted.
 
-use super::super::source;
-use super::super::tally::Tally;
-use super::super::{Place, Reject, RowName, RowSink, SetEntry, SetError, value};
 use crate::bytes::ByteOffset;
 use crate::digest::{Algorithm, Digest};
+use crate::hashset::tally::Tally;
+use crate::hashset::{Place, Reject, RowName, RowSink, SetEntry, SetError, source, value};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 use std::fmt::Write as _;

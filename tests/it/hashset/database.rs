@@ -3,8 +3,9 @@
 use super::{A, B, Kept, md5s, options, pool};
 use assay::digest::Algorithm;
 use assay::hashset::{ReferenceSet, SetError, SetKind, load, read_list};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const SHA1: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
 
@@ -12,9 +13,11 @@ const SHA1: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
 fn database(folder: &Path, statements: &str) -> PathBuf {
     let path = folder.join("rds 100%.db");
     let _ = std::fs::remove_file(&path);
-    let code = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.executescript(sys.argv[2])\nc.commit()\nc.close()";
-    let done = Command::new("python3").args(["-c", code]).arg(&path).arg(statements).status();
-    assert!(done.unwrap().success());
+    let code = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.executescript(sys.stdin.read())\nc.commit()\nc.close()";
+    let mut python = Command::new("python3");
+    let mut child = python.args(["-c", code]).arg(&path).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(statements.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
     path
 }
 
