@@ -31,6 +31,8 @@ pub(super) struct CaseFile {
     pub(super) algorithm: Option<String>,
     #[serde(default)]
     pub(super) accept_polarity: bool,
+    #[serde(default)]
+    pub(super) in_memory: bool,
     pub(super) digests: Option<String>,
     pub(super) near_bits: Option<u8>,
     #[serde(default)]

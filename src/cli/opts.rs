@@ -115,6 +115,9 @@ pub(super) struct ScanOpts {
     /// Use a list as --ignore or --info though its scheme calls some of its codes alert
     #[arg(long)]
     pub(super) accept_polarity: bool,
+    /// Read compiled sets into memory instead of mapping them
+    #[arg(long)]
+    pub(super) in_memory: bool,
     #[command(flatten)]
     pub(super) case: CaseOpts,
     /// Digests to compute [default: md5,sha1,sha256,blake3]

@@ -12,7 +12,7 @@ use super::opts::{CaseOpts, ReadingOpts, ScanOpts, VerifyWhen};
 use crate::digest::{Algorithm, Digest, Selection};
 use crate::evidence::filesystem;
 use crate::evidence::filesystem::fat::CodePage;
-use crate::hashset::{ListAlgorithm, ListOptions, Scheme, SetKind, is_further_part};
+use crate::hashset::{self, ListAlgorithm, ListOptions, Scheme, SetKind, is_further_part};
 use crate::matching::NearOptions;
 use crate::output::Faults;
 use crate::report::Case;
@@ -46,6 +46,10 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
         out: out.context("--out is missing: name the folder for the report")?,
         resume: opts.resume,
         lists: lists(opts, &file)?,
+        set_access: match opts.in_memory || file.in_memory {
+            true => hashset::compiled::Access::InMemory,
+            false => hashset::compiled::Access::Mapped,
+        },
         scheme: opts.scheme.clone().or_else(|| file.scheme.clone()),
         digests: digests.map_or(Ok(Selection::ALL), |list| selection(list))?,
         near: near(opts, &file),

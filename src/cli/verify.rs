@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::opts::VerifyOpts;
 use super::plan::{list_algorithm, lists_in, shown};
 use super::terminal::Terminal;
+use crate::hashset::compiled::Access;
 use crate::hashset::{self, ListOptions, ReferenceSet, Scheme, SetKind};
 use crate::item::escape::cell;
 use crate::matching::Index;
@@ -45,12 +46,14 @@ fn sets(opts: &VerifyOpts) -> anyhow::Result<Index> {
     let pool = rayon::ThreadPoolBuilder::new().build()?;
     let load = |path: &PathBuf, kind| -> Result<ReferenceSet, hashset::SetError> {
         let (path, scheme) = (path.clone(), scheme.clone());
-        hashset::load(&ListOptions { path, kind, algorithm, scheme, accept_polarity: true }, &pool)
+        let list = ListOptions { path, kind, algorithm, scheme, accept_polarity: true };
+        hashset::open(&list, Access::Mapped, &pool)
     };
     let mut loaded: Vec<ReferenceSet> = Vec::new();
     for path in &opts.sets {
         for path in lists_in(path)? {
-            let set = load(&path, SetKind::Alert)?;
+            let kind = hashset::compiled_kind(&path)?;
+            let set = load(&path, kind.unwrap_or(SetKind::Alert))?;
             let sha256 = set.info.sha256.clone();
             if loaded.iter().any(|have| have.info.sha256 == sha256) {
                 continue; // the same list under another name
@@ -61,7 +64,7 @@ fn sets(opts: &VerifyOpts) -> anyhow::Result<Index> {
                 loaded.push(set);
             }
             for used in used {
-                loaded.push(load(&path, used.info.kind)?);
+                loaded.push(load(&path, kind.unwrap_or(used.info.kind))?);
             }
         }
     }

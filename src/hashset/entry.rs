@@ -1,5 +1,6 @@
 //! What a set holds.
 
+use super::compiled::CompiledSet;
 use crate::digest::{Algorithm, Digests};
 use crate::problem::words;
 use std::sync::Arc;
@@ -109,7 +110,7 @@ impl std::fmt::Debug for PerceptualEntry {
 }
 
 /// A code that a set gives an entry, with what the scheme says it means.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Category {
     /// Name of the scheme.
     pub scheme: String,
@@ -190,13 +191,16 @@ pub struct SetCounts {
     pub unmapped_codes: u64,
 }
 
-/// A list, read and checked whole.
+/// A list or a compiled set, checked whole.
 #[derive(Debug, Clone)]
 pub struct ReferenceSet {
     /// Where it comes from.
     pub info: SetInfo,
-    /// Its entries, in the list's order.
+    /// Its entries, in the list's order; none where it is compiled: [`ReferenceSet::entry`] gives
+    /// them of either.
     pub entries: Vec<SetEntry>,
     /// What became of its rows.
     pub counts: SetCounts,
+    /// The file its entries stay in, where it is compiled.
+    pub compiled: Option<Arc<CompiledSet>>,
 }

@@ -232,6 +232,27 @@ pub enum SetError {
         /// The list's name with its extension replaced.
         second: PathBuf,
     },
+    /// A compiled set that was cut or changed, or is of another version.
+    #[error("{}: {fault}; build it again from its lists", shown(file))]
+    Compiled {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, and where.
+        fault: super::compiled::Fault,
+    },
+    /// A compiled set is used as something else than it was built for.
+    #[error(
+        "{}: was built as a set of kind {built}; give it as --{built}, not as --{used}",
+        shown(file)
+    )]
+    OtherKind {
+        /// The file.
+        file: PathBuf,
+        /// What it was built as.
+        built: SetKind,
+        /// What it is used as.
+        used: SetKind,
+    },
 }
 
 impl SetError {
@@ -260,7 +281,9 @@ impl SetError {
             | Self::PartMissing { .. }
             | Self::NotFirstPart { .. }
             | Self::SchemeNotFound { .. }
-            | Self::TwoSidecars { .. } => None,
+            | Self::TwoSidecars { .. }
+            | Self::Compiled { .. }
+            | Self::OtherKind { .. } => None,
         }
     }
 }

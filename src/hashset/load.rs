@@ -65,7 +65,7 @@ pub fn load(options: &ListOptions, pool: &rayon::ThreadPool) -> Result<Reference
     let mut rows = Collector::new(&options.path);
     let (info, mut counts) = read_list(options, pool, &mut rows)?;
     let entries = rows.finish(pool, &mut counts);
-    Ok(ReferenceSet { info, entries, counts })
+    Ok(ReferenceSet { info, entries, counts, compiled: None })
 }
 
 /// Reads a list and gives its rows to `rows` one at a time, in the list's order; computation runs

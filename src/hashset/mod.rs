@@ -5,8 +5,9 @@
 //! silently lost is a known file silently missed. Values of a list are sensitive and appear in no
 //! message.
 
-#![forbid(unsafe_code)]
+// `unsafe` stands in `compiled::map` alone.
 #![deny(
+    unsafe_code,
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
     clippy::expect_used,
@@ -18,6 +19,7 @@
 
 mod category;
 mod collect;
+pub mod compiled;
 mod encoding;
 mod entry;
 mod error;
@@ -28,6 +30,7 @@ mod keys;
 mod load;
 mod part;
 mod scheme;
+mod set;
 mod sidecar;
 mod sink;
 mod source;
@@ -44,3 +47,4 @@ pub use error::{Place, SetError};
 pub use load::{ListOptions, is_further_part, load, read_list};
 pub use scheme::Scheme;
 pub use sink::{Reject, RowName, RowSink};
+pub use set::{compiled_kind, open};

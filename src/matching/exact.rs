@@ -1,4 +1,4 @@
-//! Exact look-up: sorted digests, one array an algorithm.
+//! Exact look-up: sorted digests, one array an algorithm; compiled sets are asked themselves.
 
 use super::{Finding, MatchKind, NearOptions};
 use crate::digest::{Algorithm, Digest, Digests, Selection};
@@ -70,8 +70,16 @@ impl Index {
             !(entry.digests.selection().iter().any(|algorithm| selection.has(algorithm))
                 || by_picture(entry))
         };
-        let count = self.sets.get(set).map_or(0, |s| s.entries.iter().filter(lost).count());
-        u64::try_from(count).unwrap_or(u64::MAX)
+        let Some(set) = self.sets.get(set) else { return 0 };
+        if let Some(compiled) = &set.compiled {
+            let hashes = near.map_or([false; 4], |near| {
+                let bits = [near.phash_bits, near.dhash_bits, near.ahash_bits];
+                let [phash, dhash, ahash] = bits.map(|bits| bits.is_some());
+                [true, phash, dhash, ahash]
+            });
+            return compiled.incomparable(selection, hashes);
+        }
+        u64::try_from(set.entries.iter().filter(lost).count()).unwrap_or(u64::MAX)
     }
 
     /// Every entry that has a digest of this content, in the order of set, then place in it.
@@ -85,6 +93,11 @@ impl Index {
             let from = table.partition_point(|(have, _)| *have < digest);
             let equal = table.iter().skip(from).take_while(|(have, _)| *have == digest);
             places.extend(equal.map(|(_, place)| *place));
+            for (set, list) in (0_u32..).zip(&self.sets) {
+                let Some(compiled) = &list.compiled else { continue };
+                let records = compiled.find(*algorithm, &digest);
+                places.extend(records.map(|entry| Place { set, entry }));
+            }
         }
         places.sort_unstable();
         places.dedup();
@@ -93,7 +106,7 @@ impl Index {
 
     fn compare(&self, place: Place, digests: &Digests, size: u64) -> Option<Finding> {
         let set = self.sets.get(usize::try_from(place.set).ok()?)?;
-        let entry = set.entries.get(usize::try_from(place.entry).ok()?)?;
+        let entry = set.entry(place.entry)?;
         let both = |algorithm: &Algorithm| {
             Some((digests.get(*algorithm)?, entry.digests.get(*algorithm)?))
         };
@@ -177,6 +190,7 @@ mod tests {
             },
             entries: (1..).zip(entries).map(entry).collect(),
             counts: SetCounts::default(),
+            compiled: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The only creator and changer of files: one locked output folder a run.
+//! The only creator and changer of files: one locked output folder a run, or one file.
 //!
 //! A file gets its final name only when it is whole and durable: temporary name in the same
 //! folder, write, flush, fsync, rename, fsync of the folder. The lock is the kernel's, so it ends
@@ -75,6 +75,9 @@ pub enum OutputError {
 pub struct OutputDir {
     path: PathBuf,
     lock: File,
+    lock_name: String,
+    /// Where unnamed files are made.
+    spills: PathBuf,
     faults: Faults,
 }
 
@@ -88,10 +91,10 @@ impl OutputDir {
         make_folder(path, &faults)?;
         let names = names(path)?;
         if names.iter().any(|name| name == LOCK) {
-            drop(lock(path)?);
+            drop(lock(path, LOCK)?);
         }
         refuse_content(path, &names)?;
-        let out = Self { lock: lock(path)?, path: path.to_owned(), faults };
+        let out = Self::locked(path, faults)?;
         refuse_content(path, &self::names(path)?)?;
         out.tell_holder()?;
         out.sync_folder(path)?;
@@ -108,7 +111,30 @@ impl OutputDir {
         if !path.exists() || !names(path)?.iter().any(own) {
             return Err(OutputError::NothingToResume { path: path.to_owned() });
         }
-        let out = Self { lock: lock(path)?, path: path.to_owned(), faults };
+        let out = Self::locked(path, faults)?;
+        out.tell_holder()?;
+        Ok(out)
+    }
+
+    fn locked(path: &Path, faults: Faults) -> Result<Self, OutputError> {
+        let lock = lock(path, LOCK)?;
+        let (lock_name, spills) = (LOCK.to_owned(), path.join(JOURNAL));
+        Ok(Self { lock, lock_name, spills, path: path.to_owned(), faults })
+    }
+
+    /// The folder in which one file is made that is no report's; what else is there stays as it is.
+    /// The lock is the file's own: two processes never make it at once.
+    ///
+    /// # Errors
+    /// [`OutputError::Locked`], [`OutputError::Io`].
+    pub fn of_file(path: &Path, faults: Faults) -> Result<Self, OutputError> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let lock_name = format!(".{name}{LOCK}");
+        let lock = lock(folder, &lock_name)?;
+        let (path, spills) = (folder.to_owned(), folder.to_owned());
+        let out = Self { lock, lock_name, spills, path, faults };
         out.tell_holder()?;
         Ok(out)
     }
@@ -225,7 +251,7 @@ impl OutputDir {
     /// [`OutputError::Io`].
     #[expect(clippy::disallowed_methods, reason = "own files are made here only")]
     pub fn spill(&self) -> Result<SpillFile, OutputError> {
-        let folder = self.path.join(JOURNAL);
+        let folder = self.spills.clone();
         let (name, faults) = (format!("{JOURNAL}/"), self.faults.clone());
         let made = faults
             .hit(Operation::Create, &name, || Ok(()))
@@ -286,7 +312,7 @@ impl OutputDir {
     /// # Errors
     /// [`OutputError::Io`].
     pub fn release(self) -> Result<(), OutputError> {
-        self.remove(LOCK)?;
+        self.remove(&self.lock_name)?;
         self.sync_folder(&self.path)
     }
 
@@ -297,7 +323,7 @@ impl OutputDir {
         let host = host.nodename().to_string_lossy().escape_default().to_string();
         let text = format!("process {} on {host}\n", std::process::id());
         let told = self.lock.set_len(0).and_then(|()| (&self.lock).write_all(text.as_bytes()));
-        told.map_err(|source| self.error("write", LOCK, source))
+        told.map_err(|source| self.error("write", &self.lock_name, source))
     }
 
     #[expect(clippy::disallowed_methods, reason = "own files are made here only")]
@@ -396,8 +422,8 @@ fn refuse_content(path: &Path, names: &[std::ffi::OsString]) -> Result<(), Outpu
 
 /// Takes the lock, or says who has it.
 #[expect(clippy::disallowed_methods, reason = "own files are made here only")]
-fn lock(folder: &Path) -> Result<File, OutputError> {
-    let path = folder.join(LOCK);
+fn lock(folder: &Path, name: &str) -> Result<File, OutputError> {
+    let path = folder.join(name);
     let failed = |source| OutputError::Io { action: "lock", path: path.clone(), source };
     let mut options = OpenOptions::new();
     let mut file =

@@ -38,7 +38,8 @@ pub use manifest::Manifest;
 pub use record::{PictureFacts, Record};
 pub use row::{cells_of, row_of};
 pub use run::{
-    Balance, Case, Host, Rows, RunManifest, RunState, SetRecord, Source, SourceVerdict, Tool, now,
+    Balance, Case, CompiledRecord, Host, Rows, RunManifest, RunState, SetRecord, Source,
+    SourceVerdict, Tool, now,
 };
 pub use tables::Conflict;
 

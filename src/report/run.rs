@@ -4,6 +4,7 @@
 //! so that the tables do not differ. Text is as it was given; JSON escapes it.
 
 use crate::digest::{Algorithm, Digest, Hasher};
+use crate::hashset::compiled::Source as CompiledSource;
 use crate::hashset::{SetCounts, SetInfo};
 use crate::item::Timestamp;
 use crate::output::{OutputDir, OutputError};
@@ -165,6 +166,22 @@ pub struct SetRecord {
     pub counts: SetCounts,
     /// Entries with no digest that this run computes.
     pub incomparable: u64,
+    /// The compiled file, where the set is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiled: Option<CompiledRecord>,
+}
+
+/// A compiled set as it was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompiledRecord {
+    /// BLAKE3 of the file's header, which covers every byte of the file.
+    pub root: String,
+    /// Its length in bytes.
+    pub file_len: u64,
+    /// The program that made it.
+    pub importer: String,
+    /// The lists that it was made of.
+    pub sources: Vec<CompiledSource>,
 }
 
 /// Every object met has one status: `seen = hashed + partial + unread + skipped + special`.

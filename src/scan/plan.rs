@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::digest::{Algorithm, Digest, Selection};
 use crate::evidence::filesystem;
-use crate::hashset::ListOptions;
+use crate::hashset::{self, ListOptions};
 use crate::matching::NearOptions;
 use crate::output::Faults;
 use crate::problem::words;
@@ -53,6 +53,8 @@ pub struct ScanPlan {
     pub resume: bool,
     /// The lists, in the order of the report.
     pub lists: Vec<ListOptions>,
+    /// How compiled sets are reached.
+    pub set_access: hashset::compiled::Access,
     /// The scheme as typed, for the record.
     pub scheme: Option<String>,
     /// What is said of the case.

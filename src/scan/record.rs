@@ -8,10 +8,11 @@ use super::{ScanPlan, SourcePlan, VerifyImage, nested};
 use crate::digest::Digest;
 use crate::evidence::EvidenceSource;
 use crate::evidence::image::{HOLES_OF_ALL, HOLES_OF_ONE};
+use crate::hashset::SetInfo;
 use crate::item::escape;
 use crate::matching::{Index, NearAlgorithm, NearOptions};
 use crate::media::Limits;
-use crate::report::{RunManifest, SetRecord, Source, SourceVerdict};
+use crate::report::{CompiledRecord, RunManifest, SetRecord, Source, SourceVerdict};
 
 /// The record of a run that is about to begin.
 pub(super) fn manifest(
@@ -58,6 +59,12 @@ pub(super) fn manifest(
             info: set.info.clone(),
             counts: set.counts,
             incomparable: index.incomparable(n, plan.digests, plan.near.as_ref()),
+            compiled: set.compiled.as_deref().map(|compiled| CompiledRecord {
+                root: compiled.root(),
+                file_len: compiled.file_len(),
+                importer: compiled.importer().to_owned(),
+                sources: compiled.sources().to_vec(),
+            }),
         })
         .collect();
     run
@@ -127,7 +134,10 @@ pub(super) fn identity(
         }
     }
     for set in &run.sets {
-        lines.push(format!("set {} {} {}", set.info.kind, set.info.name, set.info.sha256));
+        let root = set.compiled.as_ref().map(|compiled| format!(" {}", compiled.root));
+        let root = root.unwrap_or_default();
+        let SetInfo { kind, name, sha256, .. } = &set.info;
+        lines.push(format!("set {kind} {name} {sha256}{root}"));
     }
     lines.push(format!("case {}", Digest::sha256(&[format!("{:?}", plan.case).as_bytes()])));
     lines.join("\n")

@@ -253,7 +253,7 @@ fn computing(plan: &ScanPlan) -> Result<rayon::ThreadPool, ScanError> {
 
 fn load_sets(plan: &ScanPlan) -> Result<Index, ScanError> {
     let pool = computing(plan)?;
-    let sets = plan.lists.iter().map(|list| hashset::load(list, &pool));
+    let sets = plan.lists.iter().map(|list| hashset::open(list, plan.set_access, &pool));
     let sets = sets.collect::<Result<Vec<_>, _>>()?;
     Index::build(sets, &pool).map_err(ScanError::TooManyEntries)
 }
@@ -269,7 +269,7 @@ fn near_index<'a>(plan: &ScanPlan, index: &'a Index) -> Result<Option<NearIndex<
 /// Refuses a set of which nothing can be compared: it would be reported as searched for in vain.
 fn comparable(plan: &ScanPlan, index: &Index) -> Result<(), ScanError> {
     for (n, set) in index.sets().iter().enumerate() {
-        let entries = u64::try_from(set.entries.len()).unwrap_or(u64::MAX);
+        let entries = u64::try_from(set.len()).unwrap_or(u64::MAX);
         if index.incomparable(n, plan.digests, plan.near.as_ref()) == entries {
             let (name, digests) = (set.info.name.clone(), plan.digests);
             return Err(ScanError::NothingComparable { name, digests });

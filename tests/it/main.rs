@@ -8,6 +8,7 @@ mod carve;
 mod carving;
 mod changes;
 mod cli;
+mod compiled;
 mod container;
 mod digest;
 mod exfat;

@@ -245,6 +245,7 @@ fn set(kind: SetKind, entries: Vec<SetEntry>) -> ReferenceSet {
         },
         entries,
         counts: SetCounts::default(),
+        compiled: None,
     }
 }
 

@@ -215,6 +215,7 @@ fn manifest() -> RunManifest {
             },
             counts: SetCounts::default(),
             incomparable: 3,
+            compiled: None,
         });
     }
     run

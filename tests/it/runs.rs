@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use assay::digest::Selection;
+use assay::hashset::compiled::Access;
 use assay::hashset::{ListOptions, SetKind};
 use assay::matching::NearOptions;
 use assay::output::Faults;
@@ -30,6 +31,7 @@ pub(crate) fn plan(evidence: &Path, out: &Path) -> ScanPlan {
         out: out.to_owned(),
         resume: false,
         lists: Vec::new(),
+        set_access: Access::default(),
         scheme: None,
         case: Case::default(),
         digests: Selection::ALL,

@@ -307,7 +307,11 @@ fn index(contents: &[&[u8]]) -> Index {
     };
     let entries = (1..).zip(contents).map(entry).collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    Index::build(vec![ReferenceSet { info, entries, counts: SetCounts::default() }], &pool).unwrap()
+    Index::build(
+        vec![ReferenceSet { info, entries, counts: SetCounts::default(), compiled: None }],
+        &pool,
+    )
+    .unwrap()
 }
 
 fn check_with(parts: &Parts, index: &Index) -> Verification {

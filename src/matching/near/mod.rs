@@ -21,7 +21,7 @@ pub use object::ObjectHashes;
 
 use super::kernels::Kernel;
 use super::{Finding, MatchKind, strength};
-use crate::hashset::{PerceptualEntry, ReferenceSet, SetEntry, SetKind};
+use crate::hashset::{PerceptualEntry, ReferenceSet, SetKind};
 use crate::perceptual::{Hash64, PdqHash, PdqQuality};
 use bands::{Bands, Workspace};
 use group::{Grouped, Place};
@@ -146,14 +146,14 @@ impl<'s> NearIndex<'s> {
         let mut values: Vec<Vec<(Hash64, Place)>> = vec![Vec::new(); enabled.len()];
         for (set, list) in (0_u32..).zip(sets) {
             let mut count = NearCounts::default();
-            for (at, entry) in list.entries.iter().enumerate() {
-                let Some(hashes) = compared(entry) else { continue };
+            u32::try_from(list.len()).map_err(|_| list.info.name.clone())?;
+            for (entry, kind, hashes) in list.perceptual_entries() {
+                let Some(hashes) = compared(kind, &hashes) else { continue };
                 if hashes.pdq_quality.is_some_and(|quality| PdqQuality(quality).is_flat()) {
                     count.flat += 1;
                     continue;
                 }
-                let place =
-                    Place { set, entry: u32::try_from(at).map_err(|_| list.info.name.clone())? };
+                let place = Place { set, entry };
                 let full = hashes.pdq.map(PdqHash::from_bytes);
                 let mut any = full.is_some();
                 pdq.extend(full.map(|hash| (hash, place)));
@@ -279,7 +279,7 @@ impl<'s> NearIndex<'s> {
         place: Place,
     ) -> Option<Finding> {
         let set = self.sets.get(usize::try_from(place.set).ok()?)?;
-        let entry = set.entries.get(usize::try_from(place.entry).ok()?)?;
+        let entry = set.entry(place.entry)?;
         let threshold = match form.algorithm {
             NearAlgorithm::Pdq | NearAlgorithm::PdqNn512 => self.options.near_bits,
             other => self.tables.iter().find(|table| table.algorithm == other)?.bits,
@@ -312,9 +312,8 @@ impl<'s> NearIndex<'s> {
 }
 
 /// The hashes of an entry that near look-up is about.
-fn compared(entry: &SetEntry) -> Option<&PerceptualEntry> {
-    let hashes = entry.perceptual.as_deref()?;
-    (entry.kind != SetKind::Ignore && !hashes.is_empty()).then_some(hashes)
+fn compared(kind: SetKind, hashes: &PerceptualEntry) -> Option<&PerceptualEntry> {
+    (kind != SetKind::Ignore && !hashes.is_empty()).then_some(hashes)
 }
 
 /// Exact and near findings of one object in one list, in the order of set, place in it, kind.

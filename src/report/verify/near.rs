@@ -7,11 +7,12 @@
 
 use super::found::Found;
 use super::table::Row;
-use crate::hashset::{PerceptualEntry, SetEntry};
+use crate::hashset::PerceptualEntry;
 use crate::item::escape;
 use crate::matching::{Index, NearAlgorithm, NearIndex, NearOptions, ObjectHashes};
 use crate::perceptual::{Hash64, PdqHash, PdqQuality, Transform};
 use crate::report::schema::{FILES, MATCHES};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// Columns of matches.csv that a near row is counted again from.
@@ -20,8 +21,8 @@ const OF_MATCH: [&str; 6] =
 /// Columns of files.csv that the picture as stored is looked up by.
 const OF_FILE: [&str; 6] = ["pdq", "pdq_nn512", "phash", "dhash", "ahash", "pdq_quality"];
 
-/// Entries by the list's SHA-256 and their identifier; several may share one.
-type Entries<'a> = HashMap<(&'a str, String), Vec<&'a SetEntry>>;
+/// Hashes of entries by the list's SHA-256 and their identifier; several may share one.
+type Entries<'a> = HashMap<(&'a str, String), Vec<Cow<'a, PerceptualEntry>>>;
 
 /// The near rows of one object after the other.
 pub(super) struct NearCheck<'a> {
@@ -41,9 +42,10 @@ impl<'a> NearCheck<'a> {
         let index = NearIndex::build(sets.sets(), options).ok()?;
         let mut entries = Entries::new();
         for set in sets.sets() {
-            for entry in set.entries.iter().filter(|entry| entry.perceptual.is_some()) {
+            for (number, _, hashes) in set.perceptual_entries() {
+                let Some(entry) = set.entry(number) else { continue };
                 let id = escape::cell(entry.id.as_bytes());
-                entries.entry((&set.info.sha256, id)).or_default().push(entry);
+                entries.entry((&set.info.sha256, id)).or_default().push(hashes);
             }
         }
         let column = |table: crate::report::schema::Table, name| table.column(name);
@@ -107,9 +109,8 @@ impl<'a> NearCheck<'a> {
             return Err(format!("its object_value is not the {algorithm} of {}", FILES.file));
         }
         let entries = self.entries.get(&(set, entry_id.clone())).map_or(&[][..], Vec::as_slice);
-        let hashes = entries.iter().filter_map(|entry| entry.perceptual.as_deref());
         let stated = distance.parse().ok();
-        if hashes.filter_map(|h| recount(algorithm, value, h)).any(|d| Some(d) == stated) {
+        if entries.iter().filter_map(|h| recount(algorithm, value, h)).any(|d| Some(d) == stated) {
             return Ok(());
         }
         Err("its distance is not that of its object_value and the entry".to_owned())

@@ -90,6 +90,7 @@ fn built(folder: &Path, records: u64, index: &Index, key: Option<&SigningKey>) -
         info: set.info.clone(),
         counts: SetCounts::default(),
         incomparable: 0,
+        compiled: None,
     };
     run.sets.extend(index.sets().iter().map(set));
     let mut custody = Custody::start(&out, Actor::default()).unwrap();
