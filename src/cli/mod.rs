@@ -4,6 +4,7 @@
 
 mod case;
 mod exit;
+mod hashset;
 mod list;
 mod machine;
 mod object;
@@ -47,6 +48,7 @@ pub fn main() -> u8 {
         Command::Scan(scan) => scan::scan(scan, &terminal),
         Command::List(opts) => list::list(opts, &terminal),
         Command::Object(opts) => object::object(opts, &terminal),
+        Command::Hashset(opts) => hashset::hashset(opts, &terminal),
         Command::Verify(verify) => verify::verify(verify, &terminal),
     };
     exit.code()

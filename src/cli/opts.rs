@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::hashset::opts::HashsetOpts;
+
 /// The program's arguments.
 #[derive(Debug, Parser)]
 #[command(
@@ -78,6 +80,9 @@ pub(super) enum Command {
     Object(ObjectOpts),
     /// Check a report
     Verify(VerifyOpts),
+    /// Compile lists into one file, look up in it, check it, write it out
+    #[command(arg_required_else_help = true)]
+    Hashset(HashsetOpts),
 }
 
 /// Arguments of `assay scan`.

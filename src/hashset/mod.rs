@@ -23,6 +23,7 @@ pub mod compiled;
 mod encoding;
 mod entry;
 mod error;
+mod export;
 mod format;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -44,6 +45,7 @@ pub use entry::{
     SetInfo, SetKind,
 };
 pub use error::{Place, SetError};
+pub use export::{ListForm, export};
 pub use load::{ListOptions, is_further_part, load, read_list};
 pub use scheme::Scheme;
 pub use sink::{Reject, RowName, RowSink};

@@ -100,10 +100,23 @@ impl SigningKey {
     /// # Errors
     /// Where the key is damaged, so that the signature does not check, or `out` fails.
     pub fn sign(&self, manifest: &[u8], out: &mut dyn Write) -> Result<(), SignatureError> {
-        let comment = trusted_comment(manifest);
+        self.sign_as(MANIFEST, manifest, out)
+    }
+
+    /// [`Self::sign`] for another file, which the signed comment names.
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub fn sign_as(
+        &self,
+        name: &str,
+        manifest: &[u8],
+        out: &mut dyn Write,
+    ) -> Result<(), SignatureError> {
+        let comment = trusted_comment(name, manifest);
         let failed = |error: minisign::PError| SignatureError::Sign(error.to_string());
         let (public, reader) = (Some(&self.public), Cursor::new(manifest));
-        let note = "signature of an assay report";
+        let note = "signature of a file of assay";
         let signed = minisign::sign(public, &self.secret, reader, Some(&comment), Some(note));
         let text = signed.map_err(failed)?.to_string();
         self.public().check(manifest, text.as_bytes())?;
@@ -112,13 +125,13 @@ impl SigningKey {
     }
 }
 
-/// The comment that is signed with a manifest.
-fn trusted_comment(manifest: &[u8]) -> String {
+/// The comment that is signed with a file.
+fn trusted_comment(name: &str, manifest: &[u8]) -> String {
     let mut hasher = Hasher::new(Selection::only(Algorithm::Sha256));
     hasher.update(manifest);
     let digest = hasher.finish().get(Algorithm::Sha256);
     let sha256 = digest.as_ref().map(Digest::to_string).unwrap_or_default();
-    format!("assay {} {MANIFEST} sha256:{sha256}", env!("CARGO_PKG_VERSION"))
+    format!("assay {} {name} sha256:{sha256}", env!("CARGO_PKG_VERSION"))
 }
 
 /// A public key.
