@@ -117,7 +117,7 @@ impl Row {
         let mut flags = 0;
         for (bit, algorithm) in (0_u32..).zip(Algorithm::ALL) {
             let there = u32::from(entry.digests.get(*algorithm).is_some());
-            flags |= there << bit;
+            flags |= there.wrapping_shl(bit);
         }
         flags |= kind_number(entry.kind) << 4;
         flags |= entry.victim_identified.map_or(0, |yes| if yes { 2 } else { 1_u32 }) << 6;
@@ -235,7 +235,7 @@ impl Row {
             }
             let value = bytes.get(at..)?.get(..algorithm.width())?;
             at = at.saturating_add(algorithm.width());
-            if flags >> bit & 1 == 1 {
+            if flags.wrapping_shr(bit) & 1 == 1 {
                 row.digests.set(*algorithm, Digest::new(value)?);
             }
         }
@@ -276,5 +276,5 @@ fn comparable(kind: SetKind, hashes: Option<&PerceptualEntry>) -> u32 {
         hashes.dhash.is_some(),
         hashes.ahash.is_some(),
     ];
-    (0_u32..).zip(there).fold(0, |all, (bit, there)| all | u32::from(there) << bit)
+    (0_u32..).zip(there).fold(0, |all, (bit, there)| all | u32::from(there).wrapping_shl(bit))
 }

@@ -74,9 +74,8 @@ impl Bytes {
 }
 
 /// True where the file lies on a disk of this machine.
-#[expect(clippy::as_conversions, reason = "the type's width differs by machine")]
 fn is_local(file: &File) -> bool {
-    rustix::fs::fstatfs(file).is_ok_and(|fs| LOCAL.contains(&(fs.f_type as i64)))
+    rustix::fs::fstatfs(file).is_ok_and(|fs| LOCAL.contains(&fs.f_type))
 }
 
 /// A file's bytes, mapped read-only.

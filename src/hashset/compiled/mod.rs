@@ -15,6 +15,7 @@ mod build;
 mod columns;
 mod describe;
 mod error;
+mod gather;
 mod layout;
 mod map;
 mod open;

@@ -378,7 +378,9 @@ impl CompiledSet {
     /// - `hashes`: whether pictures are compared by PDQ, pHash, dHash, aHash.
     pub fn incomparable(&self, digests: Selection, hashes: [bool; 4]) -> u64 {
         let bits = |there: &mut dyn Iterator<Item = bool>| {
-            (0_u32..).zip(there).fold(0, |all, (bit, there)| all | u32::from(there) << bit)
+            (0_u32..)
+                .zip(there)
+                .fold(0, |all, (bit, there)| all | u32::from(there).wrapping_shl(bit))
         };
         let digests = bits(&mut Algorithm::ALL.iter().map(|one| digests.has(*one)));
         let hashes = bits(&mut hashes.into_iter());
