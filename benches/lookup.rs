@@ -128,6 +128,7 @@ fn build(path: &Path, count: u64) {
         received_at: text(),
         scheme: None,
         scheme_sha256: None,
+        by_record: false,
         counts: SetCounts::default(),
     };
     builder.end_source(source);

@@ -17,7 +17,7 @@ use super::exit::Exit;
 use super::plan::shown;
 use super::terminal::Terminal;
 use crate::digest::Digest;
-use crate::hashset::compiled::{Access, CompiledSet, is_compiled};
+use crate::hashset::compiled::{Access, BuildError, CompiledSet, is_compiled};
 use crate::hashset::{ListForm, SetError, export};
 use crate::item::escape::cell;
 use crate::output::{Faults, OutputDir};
@@ -36,10 +36,9 @@ pub(super) fn hashset(opts: &HashsetOpts, terminal: &Terminal) -> Exit {
     };
     done.unwrap_or_else(|error| {
         terminal.error(&format!("{error:#}"));
-        match error.downcast_ref::<crate::output::OutputError>() {
-            Some(_) => Exit::Failed,
-            None => Exit::Usage,
-        }
+        let written = error.downcast_ref::<crate::output::OutputError>().is_some();
+        let built = matches!(error.downcast_ref(), Some(BuildError::Output(_)));
+        if written || built { Exit::Failed } else { Exit::Usage }
     })
 }
 

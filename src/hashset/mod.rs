@@ -48,5 +48,5 @@ pub use error::{Place, SetError};
 pub use export::{ListForm, export};
 pub use load::{ListOptions, is_further_part, load, read_list};
 pub use scheme::Scheme;
-pub use sink::{Reject, RowName, RowSink};
 pub use set::{compiled_kind, open};
+pub use sink::{Reject, RowName, RowSink};

@@ -43,6 +43,7 @@ fn source() -> Source {
         received_at: "unstated".to_owned(),
         scheme: None,
         scheme_sha256: None,
+        by_record: false,
         counts: SetCounts::default(),
     }
 }

@@ -1,17 +1,19 @@
 //! `assay hashset build`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::new_file;
 use super::opts::{BuildOpts, Kind};
-use crate::cli::chain;
 use crate::cli::exit::Exit;
 use crate::cli::plan::{list_algorithm, lists_in, shown};
 use crate::cli::terminal::Terminal;
-use crate::hashset::compiled::{Access, BuildError, Builder, CompiledSet, SetFacts, Source};
-use crate::hashset::{ListOptions, ReferenceSet, Scheme, SetInfo, SetKind, load};
+use crate::hashset::compiled::{Access, BuildError, Builder, Built, CompiledSet, SetFacts, Source};
+use crate::hashset::{
+    ListOptions, Reject, RowName, RowSink, Scheme, SetEntry, SetError, SetInfo, SetKind, read_list,
+};
 use crate::item::escape::cell;
+use crate::output::{OutputDir, OutputError};
 use crate::report::sign::SigningKey;
 
 /// Builds and gives the exit code.
@@ -25,56 +27,17 @@ pub(super) fn build(opts: &BuildOpts, terminal: &Terminal) -> anyhow::Result<Exi
     let password = std::env::var("ASSAY_SIGN_PASSWORD").ok();
     let key = opts.sign.as_deref().map(|path| SigningKey::read(path, password.as_deref()));
     let key = key.transpose()?;
-    let scheme =
-        opts.scheme.as_ref().map(|scheme| Scheme::read(scheme).map(Arc::new)).transpose()?;
-    let algorithm = opts.algorithm.as_ref().map(|word| list_algorithm(word)).transpose()?;
-    let pool = Arc::new(rayon::ThreadPoolBuilder::new().build()?);
-    let mut paths = Vec::new();
-    for path in &opts.lists {
-        paths.extend(lists_in(path)?);
-    }
-    // The lists are read before anything is written, so that one that is refused leaves nothing.
     let mut lists = Vec::new();
-    for path in &paths {
-        let options = ListOptions {
-            path: path.clone(),
-            kind,
-            algorithm,
-            scheme: scheme.clone(),
-            accept_polarity: opts.accept_polarity,
-        };
-        lists.push(load(&options, &pool)?);
+    for path in &opts.lists {
+        lists.extend(lists_in(path)?);
     }
-    let agreed = |given: &Option<String>, of: fn(&SetInfo) -> &str| {
-        let mut stated: Vec<_> = lists.iter().map(|list| of(&list.info).to_owned()).collect();
-        stated.dedup();
-        given.clone().unwrap_or_else(|| stated.join("; "))
-    };
-    let facts = SetFacts {
-        name: opts.name.clone(),
-        publisher: agreed(&opts.publisher, |info| &info.publisher),
-        version: agreed(&opts.set_version, |info| &info.version),
-        kind,
-        fast: opts.fast,
-    };
     let (out, name) = new_file(&opts.out)?;
-    let budget = usize::from(opts.memory) << 20;
-    let built = Builder::new(&out, facts, budget, pool).and_then(|mut builder| {
-        for (path, list) in paths.iter().zip(std::mem::take(&mut lists)) {
-            push(&mut builder, path, list)?;
-        }
-        builder.finish(&name)
-    });
-    let built = match built {
-        Ok(built) => built,
+    let made = make(opts, kind, &lists, &out, &name);
+    let (built, rejects) = match made {
+        Ok(made) => made,
         Err(error) => {
-            terminal.error(&chain(&error));
             let _gone_with_the_process = out.release();
-            return Ok(if matches!(error, BuildError::Output(_)) {
-                Exit::Failed
-            } else {
-                Exit::Usage
-            });
+            return Err(error);
         }
     };
     if let Some(key) = key {
@@ -84,6 +47,17 @@ pub(super) fn build(opts: &BuildOpts, terminal: &Terminal) -> anyhow::Result<Exi
         out.write_whole(&format!("{name}.minisig"), |file| file.write_all(&signature))?;
     }
     out.release()?;
+    tell(opts, &built, rejects, terminal)?;
+    Ok(Exit::Complete)
+}
+
+/// What an operator is told of a set that was built.
+fn tell(
+    opts: &BuildOpts,
+    built: &Built,
+    rejects: usize,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
     let counts = built.counts;
     terminal.say(&format!(
         "{}: {} entries of {} rows, {} equal to another, {} bytes",
@@ -97,18 +71,140 @@ pub(super) fn build(opts: &BuildOpts, terminal: &Terminal) -> anyhow::Result<Exi
         let unmapped = counts.unmapped_codes;
         terminal.say(&format!("{unmapped} entries have a code the scheme does not map: info"));
     }
-    terminal.line(&built.root)?;
-    Ok(Exit::Complete)
+    if rejects > 0 {
+        let file = shown(&rejects_of(&opts.out));
+        terminal.say(&format!("{rejects} rows were left out: each is named in {file}"));
+    }
+    Ok(terminal.line(&built.root)?)
 }
 
-/// Gives a list's entries to the builder. A reader that streams rows will call
-/// [`Builder::push`] itself, and know their lines.
-fn push(builder: &mut Builder<'_>, path: &Path, list: ReferenceSet) -> Result<(), BuildError> {
-    for entry in &list.entries {
-        let line = entry.id.strip_prefix("line:").and_then(|line| line.parse().ok());
-        builder.push(entry, line.unwrap_or(0))?;
+/// The file beside a set that names the rows left out of it.
+fn rejects_of(out: &Path) -> PathBuf {
+    let mut path = out.as_os_str().to_owned();
+    path.push(".rejects.csv");
+    path.into()
+}
+
+/// Reads the lists, one row at a time, into a set. Nothing has a name before all of them were read
+/// to their ends, so that a list which is refused leaves nothing.
+fn make(
+    opts: &BuildOpts,
+    kind: SetKind,
+    lists: &[PathBuf],
+    out: &OutputDir,
+    name: &str,
+) -> anyhow::Result<(Built, usize)> {
+    let scheme =
+        opts.scheme.as_ref().map(|scheme| Scheme::read(scheme).map(Arc::new)).transpose()?;
+    let algorithm = opts.algorithm.as_ref().map(|word| list_algorithm(word)).transpose()?;
+    let pool = Arc::new(rayon::ThreadPoolBuilder::new().build()?);
+    let facts = SetFacts {
+        name: opts.name.clone(),
+        publisher: String::new(),
+        version: String::new(),
+        kind,
+        fast: opts.fast,
+    };
+    let budget = usize::from(opts.memory) << 20;
+    let builder = Builder::new(out, facts, budget, Arc::clone(&pool))?;
+    let most = opts.allow_rejects;
+    let mut rows = Rows { builder, by_record: false, rejects: Vec::new(), most, failed: None };
+    let mut infos = Vec::new();
+    for path in lists {
+        let options = ListOptions {
+            path: path.clone(),
+            kind,
+            algorithm,
+            scheme: scheme.clone(),
+            accept_polarity: opts.accept_polarity,
+        };
+        rows.by_record = false;
+        let read = read_list(&options, &pool, &mut rows);
+        if let Some(error) = rows.failed.take() {
+            return Err(error.into());
+        }
+        let (info, counts) = read?;
+        let file = cell(path.file_name().unwrap_or_default().as_encoded_bytes());
+        rows.builder.end_source(Source::of(&info, file, rows.by_record, counts));
+        infos.push(info);
     }
-    let file = cell(path.file_name().unwrap_or_default().as_encoded_bytes());
-    builder.end_source(Source::of(&list.info, file, list.counts));
+    let agreed = |given: &Option<String>, of: fn(&SetInfo) -> &str| {
+        let mut stated: Vec<_> = infos.iter().map(|info| of(info).to_owned()).collect();
+        stated.dedup();
+        given.clone().unwrap_or_else(|| stated.join("; "))
+    };
+    let publisher = agreed(&opts.publisher, |info| &info.publisher);
+    let version = agreed(&opts.set_version, |info| &info.version);
+    let Rows { mut builder, rejects, .. } = rows;
+    builder.stated(publisher, version);
+    if !rejects.is_empty() {
+        // Before the set: a set without the file that names what it lacks must not be.
+        write_rejects(out, &format!("{name}.rejects.csv"), &rejects)?;
+    }
+    let built = match builder.finish(name) {
+        Ok(built) => built,
+        Err(error) => {
+            out.remove(&format!("{name}.rejects.csv"))?;
+            return Err(error.into());
+        }
+    };
+    Ok((built, rejects.len()))
+}
+
+/// The sink between a list and the builder.
+struct Rows<'a> {
+    builder: Builder<'a>,
+    by_record: bool,
+    rejects: Vec<Reject>,
+    /// How many rows may be left out.
+    most: usize,
+    /// The builder's own error, which is none of the list.
+    failed: Option<BuildError>,
+}
+
+impl RowSink for Rows<'_> {
+    fn entry(&mut self, entry: SetEntry, row: RowName) -> Result<(), SetError> {
+        let number = match row {
+            RowName::Line(line) => line,
+            RowName::Record(record) => {
+                self.by_record = true;
+                record
+            }
+        };
+        self.builder.push(&entry, number).map_err(|error| {
+            let file = PathBuf::new();
+            self.failed = Some(error);
+            SetError::TooManyEntries { file, entries: number } // stands for it; never told
+        })
+    }
+
+    fn reject(&mut self, reject: Reject) -> Result<(), SetError> {
+        if self.rejects.len() >= self.most {
+            return Err(reject.into_error());
+        }
+        self.rejects.push(reject);
+        Ok(())
+    }
+}
+
+/// Names the rows that were left out; nothing of what stands in them.
+fn write_rejects(out: &OutputDir, name: &str, rejects: &[Reject]) -> Result<(), OutputError> {
+    let mut text = csv::Writer::from_writer(Vec::new());
+    let mut write = |row: [&str; 6]| text.write_record(row).map_err(std::io::Error::other);
+    let mut written = write(["file", "line", "record", "offset", "column", "reason"]);
+    for reject in rejects {
+        let place = &reject.place;
+        let file = cell(place.file.file_name().unwrap_or_default().as_encoded_bytes());
+        let record = place.record.map(|record| record.to_string()).unwrap_or_default();
+        let (line, offset) = (place.line.to_string(), place.offset.0.to_string());
+        let reason = format!("found {}, expected {}", reject.found, reject.expected);
+        let row = [&file, &line, &record, &offset, reject.column, &reason];
+        written = written.and_then(|()| write(row));
+    }
+    let text = text.into_inner().map_err(|error| error.into_error());
+    out.write_whole(name, |file| {
+        written?;
+        file.write_all(&text?)
+    })?;
     Ok(())
 }

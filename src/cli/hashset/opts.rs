@@ -75,6 +75,9 @@ pub(super) struct BuildOpts {
     /// Build an ignore or info set though the scheme calls some of its codes alert
     #[arg(long)]
     pub(super) accept_polarity: bool,
+    /// Leave out up to so many rows that are no entries; each is named in FILE.ahs.rejects.csv
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) allow_rejects: usize,
     /// Memory for sorting, beside that of the list being read
     #[arg(long, value_name = "MIB", default_value_t = 48, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) memory: u16,

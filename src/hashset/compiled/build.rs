@@ -115,8 +115,9 @@ impl<'a> Builder<'a> {
 
     /// Takes the next entry of the list that is being read.
     ///
-    /// - `entry`: its identifier is empty, or `line:` and the line, where the list has none.
-    /// - `line`: where its row begins.
+    /// - `entry`: its identifier is empty, or `line:` or `record:` and the number, where the list has
+    ///   none.
+    /// - `line`: where its row begins, or its number as a record.
     ///
     /// # Errors
     /// [`BuildError::Output`], [`BuildError::TooMany`].
@@ -178,6 +179,11 @@ impl<'a> Builder<'a> {
             sort.as_mut().ok_or(BuildError::NotSpread)?.push(self.out, &row)?;
         }
         Ok(())
+    }
+
+    /// Says what the lists themselves do not, or not alike.
+    pub fn stated(&mut self, publisher: String, version: String) {
+        (self.facts.publisher, self.facts.version) = (publisher, version);
     }
 
     /// Ends the list whose entries were pushed last.
@@ -309,7 +315,8 @@ impl<'a> Builder<'a> {
 
 /// Whether an identifier only repeats where its row begins.
 fn is_line(id: &str, line: u64) -> bool {
-    id.is_empty() || id.strip_prefix("line:").is_some_and(|n| n == line.to_string())
+    let number = id.strip_prefix("line:").or_else(|| id.strip_prefix("record:"));
+    id.is_empty() || number.is_some_and(|number| number == line.to_string())
 }
 
 /// Sections in the order of the file.

@@ -31,15 +31,18 @@ pub struct Source {
     pub scheme: Option<String>,
     /// SHA-256 of that scheme's file.
     pub scheme_sha256: Option<String>,
+    /// True where its rows are told by their number as records, not by their line.
+    pub by_record: bool,
     /// What became of its rows.
     pub counts: SetCounts,
 }
 
 impl Source {
     /// What a list says of itself.
-    pub fn of(info: &SetInfo, file: String, counts: SetCounts) -> Self {
+    pub fn of(info: &SetInfo, file: String, by_record: bool, counts: SetCounts) -> Self {
         Self {
             file,
+            by_record,
             sha256: info.sha256.clone(),
             format: info.format.clone(),
             name: info.name.clone(),

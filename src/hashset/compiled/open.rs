@@ -304,8 +304,15 @@ impl CompiledSet {
         let row = self.row(number)?;
         let id = match row.id() {
             Id::Text(at) => self.text(at)?.into(),
-            Id::Line { line, .. } if self.about.sources.len() == 1 => format!("line:{line}"),
-            Id::Line { list, line } => format!("list:{}:line:{line}", list.saturating_add(1)),
+            Id::Line { list, line } => {
+                let sources = &self.about.sources;
+                let source = sources.get(usize::try_from(list).ok()?)?;
+                let row = if source.by_record { "record" } else { "line" };
+                match sources.len() {
+                    1 => format!("{row}:{line}"),
+                    _ => format!("list:{}:{row}:{line}", list.saturating_add(1)),
+                }
+            }
         };
         let category = match row.category() {
             Some(number) => Some(Arc::clone(self.categories.get(usize::try_from(number).ok()?)?)),

@@ -16,6 +16,7 @@ use crate::hashset::{Place, Reject, RowName, RowSink, SetEntry, SetError, source
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -67,6 +68,7 @@ pub(in crate::hashset) fn read(
     sink: &mut dyn RowSink,
 ) -> Result<(String, Place), SetError> {
     unfinished(file)?;
+    whole(file)?;
     std::thread::scope(|scope| {
         let digest = scope.spawn(|| source::digest_of(file));
         let rows = rows(file, tally, sink);
@@ -93,6 +95,32 @@ fn unfinished(file: &Path) -> Result<(), SetError> {
             let expected = "a database that was closed: open and close it with sqlite3 first";
             return Err(SetError::bad(place(file, None), found, expected));
         }
+    }
+    Ok(())
+}
+
+/// Refuses a database that is shorter or longer than its own header says: SQLite reads the bytes that
+/// a cut page lacks as zeros. Header: SQLite database file format, section 1.3.
+fn whole(file: &Path) -> Result<(), SetError> {
+    let unread = |source| SetError::Read { file: file.to_owned(), source };
+    let mut header = [0; 100];
+    let mut opened = std::fs::File::open(file).map_err(unread)?;
+    let length = opened.metadata().map_err(unread)?.len();
+    let read = opened.read_exact(&mut header);
+    let field = |at: usize| {
+        let bytes = header.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+        u64::from(u32::from_be_bytes(bytes))
+    };
+    let page = match field(14) & 0xffff {
+        1 => 65_536,
+        size => size,
+    };
+    // The number of pages is right where the number of the last change is that of its writing.
+    let stated = page.saturating_mul(field(28));
+    if read.is_err() || field(24) == field(92) && stated != length {
+        let found = format!("{length} bytes where its header says {stated}");
+        let expected = "a whole SQLite database: fetch it again";
+        return Err(SetError::bad(place(file, None), found, expected));
     }
     Ok(())
 }

@@ -8,11 +8,11 @@
 //! That a file is known says nothing of whether it is harmless: the NSRL lists tools of attackers
 //! too. Source: the headers as public readers state them (see docs/hash-set-formats.md).
 
-use super::super::encoding::{LONGEST_LINE, wide};
-use super::super::stream::Window;
-use super::super::tally::Tally;
-use super::super::{Reject, RowName, RowSink, SetEntry, SetError, value};
 use crate::digest::Algorithm;
+use crate::hashset::encoding::{LONGEST_LINE, wide};
+use crate::hashset::stream::Window;
+use crate::hashset::tally::Tally;
+use crate::hashset::{Reject, RowName, RowSink, SetEntry, SetError, value};
 use rayon::prelude::*;
 use std::ops::Range;
 

@@ -107,6 +107,7 @@ fn write(folder: &Path, name: &str, entries: Vec<SetEntry>) {
         received_at: text(),
         scheme: None,
         scheme_sha256: None,
+        by_record: false,
         counts: SetCounts::default(),
     });
     builder.finish(name).unwrap();
