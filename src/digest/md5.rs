@@ -10,9 +10,9 @@
 /// Bytes of a block.
 const BLOCK: usize = 64;
 /// The state before the first block.
-const START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+pub(super) const START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 /// The integer parts of 2^32 times the absolute sine of 1 to 64 radians.
-const SINES: [u32; 64] = [
+pub(super) const SINES: [u32; 64] = [
     0xd76a_a478,
     0xe8c7_b756,
     0x2420_70db,
@@ -139,7 +139,7 @@ impl Md5 {
 
 /// Puts one block into the state.
 #[inline]
-fn compress(state: &mut [u32; 4], block: &[u8; BLOCK]) {
+pub(super) fn compress(state: &mut [u32; 4], block: &[u8; BLOCK]) {
     let mut words = [0; 16];
     for (word, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
         *word = u32::from_le_bytes(*bytes);

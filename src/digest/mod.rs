@@ -3,6 +3,7 @@
 //! MD5 and SHA-1 are broken against a forger and still what the sets carry; SHA-256 and BLAKE3 are
 //! what a digest conflict is told by. Sources: RFC 1321, FIPS 180-4, the BLAKE3 paper.
 
+pub mod lanes;
 mod low;
 mod md5;
 
