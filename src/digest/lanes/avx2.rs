@@ -22,7 +22,7 @@ const HALF: usize = LANES / 2;
 /// # Panics
 /// Where a stream has fewer.
 #[target_feature(enable = "avx2")]
-pub(super) fn md5(words: &mut Words, data: &[&[Block]; LANES], used: usize, blocks: usize) {
+pub(super) fn md5(words: &mut Words<4>, data: &[&[Block]; LANES], used: usize, blocks: usize) {
     let halves = data.as_chunks::<HALF>().0.iter().enumerate();
     for (half, streams) in halves.take(used.div_ceil(HALF)) {
         let mut state = words.each_ref().map(|word| load(&word.as_chunks::<HALF>().0[half]));
@@ -70,7 +70,9 @@ fn message(data: &[&[Block]; HALF], n: usize) -> [__m256i; 16] {
         // Of four streams each: vector `q` holds in its half `k` word `4 * k + q` of the four.
         let mut fours = [[_mm256_setzero_si256(); 4]; 2];
         for (four, streams) in fours.iter_mut().zip(data.as_chunks::<4>().0) {
-            let [a, b, c, d] = streams.map(|stream| load_half(&stream[n], half));
+            let [a, b, c, d] = streams;
+            let (a, b) = (load_half(&a[n], half), load_half(&b[n], half));
+            let (c, d) = (load_half(&c[n], half), load_half(&d[n], half));
             let (low, high) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
             let (low_2, high_2) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
             *four = [

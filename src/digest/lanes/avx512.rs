@@ -19,8 +19,8 @@ use crate::digest::md5::SINES;
 /// # Panics
 /// Where a stream has fewer.
 #[target_feature(enable = "avx512f")]
-pub(super) fn md5(words: &mut Words, data: &[&[Block]; LANES], blocks: usize) {
-    let mut state = words.each_ref().map(|word| load(word));
+pub(super) fn md5(words: &mut Words<4>, data: &[&[Block]; LANES], blocks: usize) {
+    let mut state = [load(&words[0]), load(&words[1]), load(&words[2]), load(&words[3])];
     for n in 0..blocks {
         let message = message(data, n);
         let [a, b, c, d] = state;
@@ -32,15 +32,21 @@ pub(super) fn md5(words: &mut Words, data: &[&[Block]; LANES], blocks: usize) {
             _mm512_add_epi32(d, h),
         ];
     }
-    for (word, vector) in words.iter_mut().zip(state) {
-        // SAFETY: `word` is an array of sixteen 32-bit numbers, which is what is written.
-        unsafe { _mm512_storeu_si512(word.as_mut_ptr().cast(), vector) };
+    for n in 0..4 {
+        store(&mut words[n], state[n]);
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(from: &[u32; LANES]) -> __m512i {
+pub(super) fn store(to: &mut [u32; LANES], vector: __m512i) {
+    // SAFETY: sixteen numbers are the 64 bytes that are written; no alignment is asked for.
+    unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), vector) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn load(from: &[u32; LANES]) -> __m512i {
     // SAFETY: sixteen numbers are the 64 bytes that are read; no alignment is asked for.
     unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
 }
@@ -55,12 +61,14 @@ fn load_block(from: &Block) -> __m512i {
 /// The words of block `n` of all streams: vector `w` holds word `w` of each.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn message(data: &[&[Block]; LANES], n: usize) -> [__m512i; 16] {
+pub(super) fn message(data: &[&[Block]; LANES], n: usize) -> [__m512i; 16] {
     let mut out = [_mm512_setzero_si512(); 16];
     // Of four streams each: vector `q` holds in its quarter `k` word `4 * k + q` of the four.
     let mut fours = [[_mm512_setzero_si512(); 4]; 4];
     for (four, streams) in fours.iter_mut().zip(data.as_chunks::<4>().0) {
-        let [a, b, c, d] = streams.map(|stream| load_block(&stream[n]));
+        let [a, b, c, d] = streams;
+        let (a, b) = (load_block(&a[n]), load_block(&b[n]));
+        let (c, d) = (load_block(&c[n]), load_block(&d[n]));
         let (low, high) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
         let (low_2, high_2) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
         *four = [

@@ -2,7 +2,7 @@
 
 use super::{Block, LANES, Words, portable};
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512, shani};
+use super::{avx2, avx512, avx512_sha, shani};
 use crate::problem::words;
 
 words! {
@@ -22,8 +22,10 @@ words! {
     ShaKernel {
         /// The packages `sha1` and `sha2`, a stream at a time.
         Package = "package",
-        /// The instructions of the processor, a few streams at a time.
+        /// The instructions of the processor, two streams at a time.
         ShaNi = "sha_ni",
+        /// 512-bit vectors, sixteen streams each; a few streams by the instructions.
+        Avx512 = "avx512",
     }
 }
 
@@ -35,7 +37,9 @@ impl Md5Kernel {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2"),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
+            }
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => false,
         }
@@ -49,9 +53,16 @@ impl ShaKernel {
             Self::Package => true,
             #[cfg(target_arch = "x86_64")]
             Self::ShaNi => is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Self::ShaNi.runs_here() && Md5Kernel::Avx512.runs_here(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::ShaNi => false,
+            Self::ShaNi | Self::Avx512 => false,
         }
+    }
+
+    /// True where so many streams are taken all together.
+    pub(super) fn is_wide(self, streams: usize, from: usize) -> bool {
+        self == Self::Avx512 && streams >= from
     }
 }
 
@@ -91,7 +102,7 @@ impl Kernels {
     /// Puts `blocks` blocks of each of the first `used` streams into its state.
     pub(super) fn md5(
         self,
-        words: &mut Words,
+        words: &mut Words<4>,
         data: &[&[Block]; LANES],
         used: usize,
         blocks: usize,
@@ -115,7 +126,7 @@ impl Kernels {
     pub(super) fn sha1<const N: usize>(self, states: &mut [[u32; 5]; N], data: [&[Block]; N]) {
         match self.sha {
             #[cfg(target_arch = "x86_64")]
-            ShaKernel::ShaNi if self.sha.runs_here() => {
+            ShaKernel::ShaNi | ShaKernel::Avx512 if self.sha.runs_here() => {
                 // SAFETY: this processor has the instructions: it was asked just now.
                 unsafe { shani::sha1(states, data) }
             }
@@ -130,7 +141,7 @@ impl Kernels {
     pub(super) fn sha256<const N: usize>(self, states: &mut [[u32; 8]; N], data: [&[Block]; N]) {
         match self.sha {
             #[cfg(target_arch = "x86_64")]
-            ShaKernel::ShaNi if self.sha.runs_here() => {
+            ShaKernel::ShaNi | ShaKernel::Avx512 if self.sha.runs_here() => {
                 // SAFETY: this processor has the instructions: it was asked just now.
                 unsafe { shani::sha256(states, data) }
             }
@@ -138,6 +149,32 @@ impl Kernels {
                 .iter_mut()
                 .zip(data)
                 .for_each(|(state, blocks)| sha2::block_api::compress256(state, blocks)),
+        }
+    }
+
+    /// Puts `blocks` blocks of each stream into its state, all together.
+    ///
+    /// # Panics
+    /// Where [`ShaKernel::is_wide`] does not say so.
+    pub(super) fn sha1_wide(self, words: &mut Words<5>, data: &[&[Block]; LANES], blocks: usize) {
+        assert!(ShaKernel::Avx512.runs_here(), "asked for what this processor has not");
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: this processor has the instructions: it was asked just now.
+        unsafe {
+            avx512_sha::sha1(words, data, blocks);
+        }
+    }
+
+    /// Puts `blocks` blocks of each stream into its state, all together.
+    ///
+    /// # Panics
+    /// Where [`ShaKernel::is_wide`] does not say so.
+    pub(super) fn sha256_wide(self, words: &mut Words<8>, data: &[&[Block]; LANES], blocks: usize) {
+        assert!(ShaKernel::Avx512.runs_here(), "asked for what this processor has not");
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        unsafe {
+            avx512_sha::sha256(words, data, blocks);
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Each step of MD5, SHA-1 and SHA-256 waits for the one before it, so that one stream leaves most
 //! of a processor idle. What is idle is given to other streams here: sixteen lanes, each with the
-//! buffer of one stream. MD5 takes a block of all of them in one go, SHA-1 and SHA-256 go over two
-//! or three at a time, BLAKE3 is fast alone. Where a stream ends, its lane takes the next one.
+//! buffer of one stream. MD5 takes a block of all of them in one go, SHA-1 and SHA-256 do so too or
+//! go over two at a time, BLAKE3 is fast alone. Where a stream ends, its lane takes the next one.
 //!
 //! The packages `md5`, `sha1`, `sha2` and `blake3` are what it is held against, in tests and at the
 //! start of every run.
@@ -17,6 +17,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_sha;
 mod kernel;
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -41,8 +43,12 @@ const END: usize = 9;
 /// Blocks of every lane that all digests go over before the next ones: 8 KiB, so that those of all
 /// lanes stay in a second-level cache.
 const STEP: usize = 128;
-/// The states of MD5 of all lanes, word by word.
-type Words = [[u32; LANES]; 4];
+/// States of all lanes, word by word.
+type Words<const N: usize> = [[u32; LANES]; N];
+
+/// From so many streams on, vectors of sixteen give more than the instructions for a few.
+const SHA1_WIDE_FROM: usize = 6;
+const SHA256_WIDE_FROM: usize = 9;
 
 const SHA1_START: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
 const SHA256_START: [u32; 8] = [
@@ -54,6 +60,26 @@ const SHA256_START: [u32; 8] = [
     0x9b05_688c,
     0x1f83_d9ab,
     0x5be0_cd19,
+];
+
+/// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
+const ROOTS: [[u32; 4]; 16] = [
+    [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5],
+    [0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5],
+    [0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3],
+    [0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174],
+    [0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc],
+    [0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da],
+    [0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7],
+    [0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967],
+    [0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13],
+    [0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85],
+    [0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3],
+    [0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070],
+    [0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5],
+    [0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3],
+    [0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208],
+    [0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2],
 ];
 
 /// The 64 steps of MD5. `step` is told the function of its round, its number, the number of its
@@ -186,60 +212,93 @@ impl Lanes {
 
     /// Puts so many blocks of these lanes into their digests.
     fn step(&mut self, at: &[usize], blocks: usize) {
+        let kernels = self.kernels;
         match at {
-            [lane] => self.alone(*lane, blocks),
-            _ if self.selection.has(Algorithm::Md5) => self.md5(at, blocks),
-            _ => {}
+            _ if !self.selection.has(Algorithm::Md5) => {}
+            [lane] => self.lanes[*lane].md5_alone(blocks),
+            _ => self.together(
+                at,
+                blocks,
+                |lane| &mut lane.md5,
+                |words, data, used| {
+                    kernels.md5(words, data, used, blocks);
+                },
+            ),
         }
         at.iter().for_each(|lane| self.lanes[*lane].turn_length(blocks));
         if self.selection.has(Algorithm::Sha1) {
-            let (threes, rest) = at.as_chunks::<3>();
-            threes.iter().for_each(|three| self.sha1(three, blocks));
-            let (pairs, rest) = rest.as_chunks::<2>();
-            pairs.iter().for_each(|pair| self.sha1(pair, blocks));
-            rest.iter().for_each(|lane| self.sha1(&[*lane], blocks));
+            if kernels.sha.is_wide(at.len(), SHA1_WIDE_FROM) {
+                self.together(
+                    at,
+                    blocks,
+                    |lane| &mut lane.sha1,
+                    |words, data, _| {
+                        kernels.sha1_wide(words, data, blocks);
+                    },
+                );
+            } else {
+                self.sha1(at, blocks);
+            }
         }
         if self.selection.has(Algorithm::Sha256) {
-            let (pairs, rest) = at.as_chunks::<2>();
-            pairs.iter().for_each(|pair| self.sha256(pair, blocks));
-            rest.iter().for_each(|lane| self.sha256(&[*lane], blocks));
+            if kernels.sha.is_wide(at.len(), SHA256_WIDE_FROM) {
+                self.together(
+                    at,
+                    blocks,
+                    |lane| &mut lane.sha256,
+                    |words, data, _| {
+                        kernels.sha256_wide(words, data, blocks);
+                    },
+                );
+            } else {
+                self.sha256(at, blocks);
+            }
         }
         at.iter().for_each(|lane| self.lanes[*lane].next += blocks);
     }
 
-    /// MD5 of one lane.
-    fn alone(&mut self, lane: usize, blocks: usize) {
-        if self.selection.has(Algorithm::Md5) {
-            let lane = &mut self.lanes[lane];
-            let mut state = lane.md5;
-            lane.coming(blocks).iter().for_each(|block| md5::compress(&mut state, block));
-            lane.md5 = state;
-        }
-    }
-
-    fn md5(&mut self, at: &[usize], blocks: usize) {
+    /// Lays the states of these lanes side by side for `compute`, and puts them back.
+    fn together<const N: usize>(
+        &mut self,
+        at: &[usize],
+        blocks: usize,
+        state: impl Fn(&mut Lane) -> &mut [u32; N],
+        compute: impl FnOnce(&mut Words<N>, &[&[Block]; LANES], usize),
+    ) {
         let Some(first) = at.first() else { return };
-        let mut words: Words = Default::default();
-        // Lanes that nobody uses do the first one's work once more; their states are dropped.
-        let mut data = [self.lanes[*first].coming(blocks); LANES];
+        let mut words = [[0; LANES]; N];
         for (place, lane) in at.iter().enumerate() {
-            data[place] = self.lanes[*lane].coming(blocks);
-            let state = self.lanes[*lane].md5;
+            let state = *state(&mut self.lanes[*lane]);
             words.iter_mut().zip(state).for_each(|(word, value)| word[place] = value);
         }
-        self.kernels.md5(&mut words, &data, at.len(), blocks);
+        // Places that nobody takes do the first one's work once more; their states are dropped.
+        let mut data = [self.lanes[*first].coming(blocks); LANES];
+        data.iter_mut().zip(at).for_each(|(to, lane)| *to = self.lanes[*lane].coming(blocks));
+        compute(&mut words, &data, at.len());
         for (place, lane) in at.iter().enumerate() {
-            self.lanes[*lane].md5 = words.each_ref().map(|word| word[place]);
+            *state(&mut self.lanes[*lane]) = words.each_ref().map(|word| word[place]);
         }
     }
 
-    fn sha1<const N: usize>(&mut self, at: &[usize; N], blocks: usize) {
+    fn sha1(&mut self, at: &[usize], blocks: usize) {
+        let (pairs, rest) = at.as_chunks::<2>();
+        pairs.iter().for_each(|pair| self.sha1_few(pair, blocks));
+        rest.iter().for_each(|lane| self.sha1_few(&[*lane], blocks));
+    }
+
+    fn sha1_few<const N: usize>(&mut self, at: &[usize; N], blocks: usize) {
         let mut states = at.map(|lane| self.lanes[lane].sha1);
         self.kernels.sha1(&mut states, at.map(|lane| self.lanes[lane].coming(blocks)));
         at.iter().zip(states).for_each(|(lane, state)| self.lanes[*lane].sha1 = state);
     }
 
-    fn sha256<const N: usize>(&mut self, at: &[usize; N], blocks: usize) {
+    fn sha256(&mut self, at: &[usize], blocks: usize) {
+        let (pairs, rest) = at.as_chunks::<2>();
+        pairs.iter().for_each(|pair| self.sha256_few(pair, blocks));
+        rest.iter().for_each(|lane| self.sha256_few(&[*lane], blocks));
+    }
+
+    fn sha256_few<const N: usize>(&mut self, at: &[usize; N], blocks: usize) {
         let mut states = at.map(|lane| self.lanes[lane].sha256);
         self.kernels.sha256(&mut states, at.map(|lane| self.lanes[lane].coming(blocks)));
         at.iter().zip(states).for_each(|(lane, state)| self.lanes[*lane].sha256 = state);
@@ -271,6 +330,12 @@ impl Lane {
     /// Number of blocks that wait.
     const fn waiting(&self) -> usize {
         self.ready.saturating_sub(self.next)
+    }
+
+    fn md5_alone(&mut self, blocks: usize) {
+        let mut state = self.md5;
+        self.coming(blocks).iter().for_each(|block| md5::compress(&mut state, block));
+        self.md5 = state;
     }
 
     fn coming(&self, blocks: usize) -> &[Block] {

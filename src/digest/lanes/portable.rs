@@ -13,7 +13,7 @@ const TOGETHER: usize = 4;
 ///
 /// # Panics
 /// Where a stream has fewer.
-pub(super) fn md5(words: &mut Words, data: &[&[Block]; LANES], used: usize, blocks: usize) {
+pub(super) fn md5(words: &mut Words<4>, data: &[&[Block]; LANES], used: usize, blocks: usize) {
     let parts = data.as_chunks::<TOGETHER>().0.iter().enumerate();
     for (part, streams) in parts.take(used.div_ceil(TOGETHER)) {
         let mut state = words.each_ref().map(|word| word.as_chunks::<TOGETHER>().0[part]);

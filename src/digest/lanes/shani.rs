@@ -1,7 +1,7 @@
 //! SHA-1 and SHA-256 of a few streams at once, with the instructions that x86 has for them.
 //!
-//! Each of these instructions takes longer to answer than it keeps its unit busy. So the same
-//! group of rounds is asked for of each stream in turn, and nobody waits.
+//! On most processors each of these instructions takes longer to answer than it keeps its unit busy.
+//! So the same group of rounds is asked for of each stream in turn, and nobody waits.
 //!
 //! Sources: FIPS 180-4, sections 6.1 and 6.2; Intel, "Intel SHA Extensions", July 2013, for the
 //! order in which the instructions take the words of state and message.
@@ -13,27 +13,7 @@ use std::arch::x86_64::{
     _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_storeu_si128, _mm_xor_si128,
 };
 
-use super::Block;
-
-/// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
-const ROOTS: [[u32; 4]; 16] = [
-    [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5],
-    [0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5],
-    [0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3],
-    [0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174],
-    [0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc],
-    [0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da],
-    [0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7],
-    [0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967],
-    [0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13],
-    [0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85],
-    [0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3],
-    [0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070],
-    [0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5],
-    [0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3],
-    [0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208],
-    [0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2],
-];
+use super::{Block, ROOTS};
 
 /// Puts as many blocks of each stream into its state as the shortest has.
 #[target_feature(enable = "sha,sse4.1")]
@@ -50,23 +30,36 @@ pub(super) fn sha256<const N: usize>(states: &mut [[u32; 8]; N], data: [&[Block]
     for block in 0..shortest(&data) {
         let (before_1, before_2) = (abef, cdgh);
         let mut words = [[_mm_setzero_si128(); N]; 4];
-        for group in 0..16 {
-            for n in 0..N {
-                let word = if group < 4 {
-                    _mm_shuffle_epi8(quarter(&data[n][block], group), order)
-                } else {
-                    let [a, b, c, d] = [0, 1, 2, 3].map(|ago| words[(group + ago) % 4][n]);
-                    let sum = _mm_sha256msg1_epu32(a, b);
-                    let sum = _mm_add_epi32(sum, _mm_alignr_epi8::<4>(d, c));
-                    _mm_sha256msg2_epu32(sum, d)
-                };
-                words[group % 4][n] = word;
-                let sum = _mm_add_epi32(word, load(&ROOTS[group]));
-                cdgh[n] = _mm_sha256rnds2_epu32(cdgh[n], abef[n], sum);
-                let sum = _mm_shuffle_epi32::<0x0e>(sum);
-                abef[n] = _mm_sha256rnds2_epu32(abef[n], cdgh[n], sum);
-            }
+        macro_rules! group {
+            ($group:expr) => {
+                for n in 0..N {
+                    let word = if $group < 4 {
+                        _mm_shuffle_epi8(quarter(&data[n][block], $group % 4), order)
+                    } else {
+                        let sum =
+                            _mm_sha256msg1_epu32(words[$group % 4][n], words[($group + 1) % 4][n]);
+                        let last = words[($group + 3) % 4][n];
+                        let between = _mm_alignr_epi8::<4>(last, words[($group + 2) % 4][n]);
+                        _mm_sha256msg2_epu32(_mm_add_epi32(sum, between), last)
+                    };
+                    words[$group % 4][n] = word;
+                    let sum = _mm_add_epi32(word, load(&ROOTS[$group]));
+                    cdgh[n] = _mm_sha256rnds2_epu32(cdgh[n], abef[n], sum);
+                    let sum = _mm_shuffle_epi32::<0x0e>(sum);
+                    abef[n] = _mm_sha256rnds2_epu32(abef[n], cdgh[n], sum);
+                }
+            };
+            (from $group:expr) => {
+                group!($group);
+                group!($group + 1);
+                group!($group + 2);
+                group!($group + 3);
+            };
         }
+        group!(from 0);
+        group!(from 4);
+        group!(from 8);
+        group!(from 12);
         for n in 0..N {
             abef[n] = _mm_add_epi32(abef[n], before_1[n]);
             cdgh[n] = _mm_add_epi32(cdgh[n], before_2[n]);
@@ -99,11 +92,12 @@ pub(super) fn sha1<const N: usize>(states: &mut [[u32; 5]; N], data: [&[Block]; 
             ($function:expr, $group:expr) => {
                 for n in 0..N {
                     let word = if $group < 4 {
-                        _mm_shuffle_epi8(quarter(&data[n][block], $group), order)
+                        _mm_shuffle_epi8(quarter(&data[n][block], $group % 4), order)
                     } else {
-                        let [a, b, c, d] = [0, 1, 2, 3].map(|ago| words[($group + ago) % 4][n]);
-                        let sum = _mm_xor_si128(_mm_sha1msg1_epu32(a, b), c);
-                        _mm_sha1msg2_epu32(sum, d)
+                        let sum =
+                            _mm_sha1msg1_epu32(words[$group % 4][n], words[($group + 1) % 4][n]);
+                        let sum = _mm_xor_si128(sum, words[($group + 2) % 4][n]);
+                        _mm_sha1msg2_epu32(sum, words[($group + 3) % 4][n])
                     };
                     words[$group % 4][n] = word;
                     let sum = match $group {
