@@ -1,15 +1,20 @@
 //! The program and the machine it runs on, for the run record. Looked at once.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::Context as _;
+
+use crate::digest::lanes::{self, Kernels, LANES, Md5Kernel, ShaKernel};
 use crate::digest::{Algorithm, Digest, Hasher, Selection, md5_agrees};
 use crate::matching::kernels::Kernel;
 use crate::report::{Host, Tool};
+use crate::sys;
 
 /// What the record says of the program.
-pub(super) fn tool() -> Tool {
+pub(super) fn tool(kernels: Kernels) -> Tool {
     Tool {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -18,13 +23,47 @@ pub(super) fn tool() -> Tool {
         build: env!("ASSAY_BUILD").to_owned(),
         lock_sha256: Digest::sha256(&[include_bytes!("../../Cargo.lock")]).to_string(),
         kernels: BTreeMap::from([
-            ("digest".to_owned(), "portable".to_owned()),
+            ("md5".to_owned(), kernels.md5.to_string()),
+            ("sha".to_owned(), kernels.sha.to_string()),
             ("near".to_owned(), format!("{:?}", Kernel::best()).to_lowercase()),
         ]),
         sandbox: String::new(), // known once a worker has started
         decoders: BTreeMap::new(),
-        known_answers: known_answers(),
+        known_answers: known_answers(kernels),
     }
+}
+
+/// What computes the digests of many streams: the fastest that this machine can run, or what the
+/// variables `ASSAY_MD5_KERNEL` and `ASSAY_SHA_KERNEL` say. They are for tests, which compare.
+pub(super) fn kernels() -> anyhow::Result<Kernels> {
+    let mut kernels = Kernels::best();
+    if let Some(word) = said("ASSAY_MD5_KERNEL") {
+        kernels.md5 =
+            Md5Kernel::from_word(&word).filter(|kernel| kernel.runs_here()).with_context(|| {
+                format!("ASSAY_MD5_KERNEL: {word:?} is no kernel, or none that runs here")
+            })?;
+    }
+    if let Some(word) = said("ASSAY_SHA_KERNEL") {
+        kernels.sha =
+            ShaKernel::from_word(&word).filter(|kernel| kernel.runs_here()).with_context(|| {
+                format!("ASSAY_SHA_KERNEL: {word:?} is no kernel, or none that runs here")
+            })?;
+    }
+    Ok(kernels)
+}
+
+fn said(variable: &str) -> Option<String> {
+    let value = std::env::var_os(variable)?.to_string_lossy().into_owned();
+    (!value.is_empty()).then_some(value)
+}
+
+/// Objects that each of so many threads may read side by side. Each takes a descriptor; 256 are
+/// left for all else, and eight for what else a thread does.
+pub(super) fn streams(threads: NonZeroUsize) -> usize {
+    sys::raise_descriptor_limit();
+    let left = sys::descriptor_limit().saturating_sub(256);
+    let each = left.checked_div(threads.get()).unwrap_or(0);
+    each.saturating_sub(8).clamp(1, LANES)
 }
 
 /// What the record says of the machine.
@@ -68,7 +107,7 @@ fn file_sha256(path: &Path) -> Option<String> {
 
 /// The control computation: each digest of `abc` against its published value, and MD5, which is our
 /// own code, against a package.
-fn known_answers() -> BTreeMap<String, bool> {
+fn known_answers(kernels: Kernels) -> BTreeMap<String, bool> {
     const ABC: [(Algorithm, &str); 4] = [
         (Algorithm::Md5, "900150983cd24fb0d6963f7d28e17f72"),
         (Algorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
@@ -83,7 +122,9 @@ fn known_answers() -> BTreeMap<String, bool> {
         (format!("{algorithm} of abc"), good)
     };
     let agree = ("md5 of every length as another program has it".to_owned(), md5_agrees());
-    ABC.into_iter().map(check).chain([agree]).collect()
+    let side_by_side = "digests of many streams as other programs have them".to_owned();
+    let lanes = (side_by_side, lanes::agree(kernels));
+    ABC.into_iter().map(check).chain([agree, lanes]).collect()
 }
 
 #[cfg(test)]
@@ -92,6 +133,7 @@ mod tests {
 
     #[test]
     fn the_control_computation_gives_the_published_values() {
-        assert!(known_answers().values().all(|good| *good), "{:?}", known_answers());
+        let answers = known_answers(Kernels::best());
+        assert!(answers.values().all(|good| *good), "{answers:?}");
     }
 }

@@ -34,7 +34,8 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
     if let Some(bits) = file.near_bits.filter(|bits| *bits > MAX_NEAR_BITS) {
         bail!("the case file's near-bits is {bits}: the largest is {MAX_NEAR_BITS}");
     }
-    let tool = machine::tool();
+    let kernels = machine::kernels()?;
+    let tool = machine::tool(kernels);
     if let Some((control, _)) = tool.known_answers.iter().find(|(_, good)| !**good) {
         bail!("the control computation {control} failed: this machine or program computes wrong");
     }
@@ -52,8 +53,10 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
         },
         scheme: opts.scheme.clone().or_else(|| file.scheme.clone()),
         digests: digests.map_or(Ok(Selection::ALL), |list| selection(list))?,
+        kernels,
         near: near(opts, &file),
         threads,
+        streams: machine::streams(threads),
         workers: worker::Options {
             require_sandbox: opts.require_sandbox || file.require_sandbox,
             ..worker::Options::new(threads.get())

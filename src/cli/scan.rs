@@ -18,7 +18,6 @@ use crate::matching::Disposition;
 use crate::report::sign::SigningKey;
 use crate::report::{Record, SignatureHook};
 use crate::scan::{Counters, Follow, Outcome, ScanError, ScanPlan, ScanSummary, run};
-use crate::sys;
 
 /// Scans and gives the exit code.
 pub(super) fn scan(opts: &ScanOpts, terminal: &Terminal) -> Exit {
@@ -46,7 +45,6 @@ pub(super) fn scan(opts: &ScanOpts, terminal: &Terminal) -> Exit {
             return Exit::Failed;
         }
     };
-    sys::raise_descriptor_limit();
     let signer = key.as_ref().map(|key| {
         move |manifest: &[u8]| {
             let mut text = Vec::new();

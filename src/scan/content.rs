@@ -6,16 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::embedded::{self, Embedded, Picture};
 use super::picture::{self, Budget, Interest, LARGEST_PICTURE, Share};
 use crate::bytes::Slice;
-use crate::digest::{ContentWatch, Digests, Hasher, LowInformation, Selection};
+use crate::digest::{ContentWatch, Digests, Hasher, LowInformation, Selection, lanes::LANE_BYTES};
 use crate::item::{Status, Stream};
 use crate::media::MediaStatus;
 use crate::problem::{Code, Problem, Stage};
 use crate::signature::{self, Family, FileType};
 use crate::worker::PictureAnswer;
 
-/// Bytes asked for at a time: large enough that the call costs nothing, small enough to stay in
-/// the second-level cache while four digests go over it.
-pub(super) const BUFFER_BYTES: usize = 256 * 1024;
+/// Bytes asked for at a time: as where many are read side by side.
+pub(super) const BUFFER_BYTES: usize = LANE_BYTES;
 
 /// A stream that gives this many problems is given up: the rest is unreadable too.
 const MAX_PROBLEMS: usize = 1_000;
@@ -63,87 +62,172 @@ enum Keep<'a> {
     Undecided,
     /// Nothing is kept; the answer is known where it is a picture all the same.
     Nothing(Option<Box<PictureAnswer>>),
-    /// Everything so far.
-    All(Vec<u8>, Share<'a>),
+    /// Everything so far; no more than a buffer before there is memory for all of it.
+    All(Vec<u8>, Option<Share<'a>>),
+}
+
+/// One read of one stream that is under way. Whoever owns it computes the digests.
+///
+/// A digest is stated only of a content that was read whole and was still meanwhile, and only
+/// such a content is looked at as a picture.
+pub(super) struct Read<'a> {
+    reading: &'a Reading<'a>,
+    stream: Box<dyn Stream>,
+    /// The length as stated, for the memory that keeping it takes.
+    size: u64,
+    watch: ContentWatch,
+    problems: Vec<Problem>,
+    keep: Keep<'a>,
+    file_type: Option<FileType>,
+    inside: Pictures<'a>,
+    search: Option<Embedded<'a>>,
+}
+
+/// What one step of a read gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// So many bytes, at the start of the buffer.
+    Bytes(usize),
+    /// Bytes are missing here: there will be no digest.
+    Gap,
+    /// There is no more.
+    End,
+}
+
+impl<'a> Read<'a> {
+    pub(super) fn new(reading: &'a Reading<'a>, stream: Box<dyn Stream>, size: u64) -> Self {
+        Self {
+            reading,
+            stream,
+            size,
+            watch: ContentWatch::default(),
+            problems: Vec::new(),
+            keep: Keep::Undecided,
+            file_type: None,
+            inside: Pictures { reading, found: Vec::new(), cancelled: false },
+            search: None,
+        }
+    }
+
+    /// Bytes of the budget that are to be given before it goes on.
+    pub(super) fn lacks(&self) -> Option<u64> {
+        match (&self.keep, &self.search) {
+            (Keep::All(_, None), _) => Some(self.size),
+            (_, Some(search)) if search.lacks_memory() => u64::try_from(embedded::LARGEST).ok(),
+            _ => None,
+        }
+    }
+
+    /// Takes the memory that it lacks.
+    pub(super) fn grant(&mut self, share: Share<'a>) {
+        match (&mut self.keep, &mut self.search) {
+            (Keep::All(kept, lacking @ None), _) => {
+                let size = usize::try_from(self.size).unwrap_or(0);
+                kept.reserve_exact(size.saturating_sub(kept.len()));
+                *lacking = Some(share);
+            }
+            (_, Some(search)) => search.grant(share),
+            _ => {}
+        }
+    }
+
+    /// Reads the next bytes; none after [`Step::End`].
+    pub(super) fn step(&mut self, buffer: &mut [u8]) -> Step {
+        if self.problems.len() >= MAX_PROBLEMS {
+            return Step::End;
+        }
+        match self.stream.fill(buffer) {
+            Ok(0) => Step::End,
+            Ok(n) => {
+                self.came(buffer.get(..n).unwrap_or(buffer));
+                Step::Bytes(n)
+            }
+            Err(problem) => {
+                if let Some(search) = &mut self.search {
+                    let missing = problem.length.unwrap_or(0);
+                    search.interrupt(missing, &mut |picture| self.inside.take(picture));
+                }
+                self.problems.push(problem);
+                Step::Gap
+            }
+        }
+    }
+
+    fn came(&mut self, bytes: &[u8]) {
+        if let (Keep::Undecided, []) = (&self.keep, &*self.problems) {
+            self.file_type = signature::detect(head(bytes));
+            self.keep = Keep::of(self.file_type, self.size);
+            self.search = is_searched(self.file_type).then(|| Embedded::from(0));
+        }
+        self.watch.update(bytes);
+        self.keep.add(bytes, self.size);
+        if let Some(search) = &mut self.search {
+            search.update(bytes, &mut |picture| self.inside.take(picture));
+        }
+        let count = u64::try_from(bytes.len()).unwrap_or(0);
+        self.reading.bytes_read.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// What the whole read gave. `None` where the run was cancelled before the picture it is was
+    /// decoded.
+    ///
+    /// - `digests`: of all its bytes; asked for where there was no gap.
+    pub(super) fn finish(mut self, digests: impl FnOnce() -> Digests) -> Option<Content> {
+        if let Some(search) = &mut self.search {
+            search.interrupt(0, &mut |picture| self.inside.take(picture));
+        }
+        self.problems.extend(self.stream.finish().err());
+        let reason = self.problems.first().map(|problem| problem.code);
+        let whole = reason.is_none();
+        let mut picture = None;
+        if whole {
+            picture = self.keep.answer(self.reading.pictures)?;
+            if let Some((at, rest)) = self.keep.behind(self.file_type) {
+                Embedded::all(at, rest, &mut |picture| self.inside.take(picture));
+            }
+        }
+        let inside = self.inside.end(&mut self.problems)?;
+        Some(Content {
+            digests: if whole { digests() } else { Digests::default() },
+            bytes_hashed: self.watch.length(),
+            low_information: self.watch.finish().filter(|_| whole),
+            file_type: self.file_type,
+            picture,
+            status: if whole { Status::Hashed } else { Status::Partial },
+            reason,
+            problems: self.problems,
+            inside,
+        })
+    }
 }
 
 impl Reading<'_> {
     /// Reads a stream to its end. `None` where `cancel` was set before the end, or before the
     /// picture it is was decoded.
     ///
-    /// A digest is stated only of a content that was read whole and was still meanwhile, and only
-    /// such a content is looked at as a picture.
-    ///
-    /// - `size`: its length as stated, for the memory that keeping it takes.
+    /// - `size`: its length as stated.
     pub(super) fn read(
         &self,
-        mut stream: Box<dyn Stream>,
+        stream: Box<dyn Stream>,
         size: u64,
         buffer: &mut [u8],
     ) -> Option<Content> {
         let mut hasher = Hasher::new(self.selection);
-        let mut watch = ContentWatch::default();
-        let mut problems = Vec::new();
-        let mut keep = Keep::Undecided;
-        let mut file_type = None;
-        let mut inside = Pictures { reading: self, found: Vec::new(), cancelled: false };
-        let mut search = None;
+        let mut read = Read::new(self, stream, size);
         loop {
             if self.cancel.load(Ordering::Relaxed) {
                 return None;
             }
-            match stream.fill(buffer) {
-                Ok(0) => break,
-                Ok(n) => {
-                    let bytes = buffer.get(..n).unwrap_or(buffer);
-                    if let (Keep::Undecided, []) = (&keep, &*problems) {
-                        file_type = signature::detect(head(bytes));
-                        keep = self.keep(file_type, size);
-                        search = is_searched(file_type).then(|| Embedded::from(0, self.budget));
-                    }
-                    hasher.update(bytes);
-                    watch.update(bytes);
-                    keep = keep.with(bytes, size);
-                    if let Some(search) = &mut search {
-                        search.update(bytes, &mut |picture| inside.take(picture));
-                    }
-                    self.bytes_read.fetch_add(u64::try_from(n).unwrap_or(0), Ordering::Relaxed);
-                }
-                Err(problem) => {
-                    if let Some(search) = &mut search {
-                        let missing = problem.length.unwrap_or(0);
-                        search.interrupt(missing, &mut |picture| inside.take(picture));
-                    }
-                    problems.push(problem);
-                }
+            match read.step(buffer) {
+                Step::Bytes(n) => hasher.update(buffer.get(..n).unwrap_or_default()),
+                Step::Gap => {}
+                Step::End => break,
             }
-            if problems.len() >= MAX_PROBLEMS {
-                break;
+            if let Some(bytes) = read.lacks() {
+                read.grant(self.budget.take(bytes));
             }
         }
-        if let Some(search) = &mut search {
-            search.interrupt(0, &mut |picture| inside.take(picture));
-        }
-        problems.extend(stream.finish().err());
-        let reason = problems.first().map(|problem| problem.code);
-        let whole = reason.is_none();
-        let behind = if whole { keep.behind(file_type) } else { None };
-        let picture = if whole { keep.answer(self.pictures)? } else { None };
-        if let Some((at, bytes)) = behind {
-            Embedded::all(at, &bytes, self.budget, &mut |picture| inside.take(picture));
-        }
-        let inside = inside.end(&mut problems)?;
-        Some(Content {
-            digests: if whole { hasher.finish() } else { Digests::default() },
-            bytes_hashed: watch.length(),
-            low_information: watch.finish().filter(|_| whole),
-            file_type,
-            picture,
-            status: if whole { Status::Hashed } else { Status::Partial },
-            reason,
-            problems,
-            inside,
-        })
+        read.finish(|| hasher.finish())
     }
 
     /// The content of a picture inside another one.
@@ -168,31 +252,16 @@ impl Reading<'_> {
             inside: Vec::new(),
         })
     }
-
-    fn keep(&self, file_type: Option<FileType>, size: u64) -> Keep<'_> {
-        match picture::interest(file_type) {
-            Interest::None => Keep::Nothing(None),
-            Interest::Unsupported => Keep::answered(undecoded(file_type)),
-            Interest::Decode if size > LARGEST_PICTURE => {
-                let detail = format!("{}: the file is over 96 MiB", word(file_type));
-                Keep::answered(picture::not_decoded(MediaStatus::TooLarge, detail))
-            }
-            Interest::Decode => {
-                let share = self.budget.take(size);
-                Keep::All(Vec::with_capacity(usize::try_from(size).unwrap_or(0)), share)
-            }
-        }
-    }
 }
 
 /// Pictures that were found inside a content, while it is read.
-struct Pictures<'a, 'b> {
-    reading: &'a Reading<'b>,
+struct Pictures<'a> {
+    reading: &'a Reading<'a>,
     found: Vec<Inside>,
     cancelled: bool,
 }
 
-impl Pictures<'_, '_> {
+impl Pictures<'_> {
     fn take(&mut self, picture: Picture<'_>) {
         match self.reading.inside(&picture) {
             _ if self.cancelled || self.found.len() >= embedded::MOST => {}
@@ -227,13 +296,26 @@ fn word(file_type: Option<FileType>) -> &'static str {
 }
 
 impl Keep<'_> {
+    /// What is done with the bytes of a content of this type and length.
+    fn of(file_type: Option<FileType>, size: u64) -> Self {
+        match picture::interest(file_type) {
+            Interest::None => Self::Nothing(None),
+            Interest::Unsupported => Self::answered(undecoded(file_type)),
+            Interest::Decode if size > LARGEST_PICTURE => {
+                let detail = format!("{}: the file is over 96 MiB", word(file_type));
+                Self::answered(picture::not_decoded(MediaStatus::TooLarge, detail))
+            }
+            Interest::Decode => Self::All(Vec::new(), None),
+        }
+    }
+
     /// What follows the picture's own end, and where, where a picture may begin in it.
-    fn behind(&self, file_type: Option<FileType>) -> Option<(u64, Vec<u8>)> {
+    fn behind(&self, file_type: Option<FileType>) -> Option<(u64, &[u8])> {
         let Self::All(kept, _) = self else { return None };
         let length = signature::structural_length(file_type?, &Slice(kept), 0)?;
         let end = usize::try_from(length.bytes).ok().filter(|_| length.complete)?;
         let rest = kept.get(end..)?;
-        embedded::find(rest).map(|_| (length.bytes, rest.to_vec()))
+        embedded::find(rest).map(|_| (length.bytes, rest))
     }
 
     /// Nothing, because the answer is known.
@@ -241,27 +323,25 @@ impl Keep<'_> {
         Self::Nothing(Some(Box::new(answer)))
     }
 
-    /// These bytes and more. A stream longer than it said is no longer kept: it changed.
-    fn with(self, bytes: &[u8], size: u64) -> Self {
-        match self {
-            Self::All(mut kept, share) => {
-                kept.extend_from_slice(bytes);
-                let fits = u64::try_from(kept.len()).is_ok_and(|length| length <= size);
-                if fits { Self::All(kept, share) } else { Self::Nothing(None) }
+    /// Keeps more bytes. A stream longer than it said is no longer kept: it changed.
+    fn add(&mut self, bytes: &[u8], size: u64) {
+        if let Self::All(kept, _) = self {
+            kept.extend_from_slice(bytes);
+            if u64::try_from(kept.len()).is_ok_and(|length| length > size) {
+                *self = Self::Nothing(None);
             }
-            other => other,
         }
     }
 
     /// The answer, where the content is a picture; `None` around it where none was waited for.
     fn answer(
-        self,
+        &mut self,
         pictures: &(dyn Fn(&[u8]) -> Option<PictureAnswer> + Sync),
     ) -> Option<Option<PictureAnswer>> {
         match self {
             Self::Undecided => Some(None),
-            Self::Nothing(answer) => Some(answer.map(|answer| *answer)),
-            Self::All(kept, _share) => pictures(&kept).map(Some),
+            Self::Nothing(answer) => Some(answer.take().map(|answer| *answer)),
+            Self::All(kept, _) => pictures(kept).map(Some),
         }
     }
 }

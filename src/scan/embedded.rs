@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use aho_corasick::packed::Searcher;
 
-use super::picture::{Budget, Share};
+use super::picture::Share;
 use crate::bytes::ReadAt;
 use crate::evidence::carve::{Space, carve};
 use crate::item::Place;
@@ -41,12 +41,13 @@ pub(super) struct Picture<'a> {
 
 /// Looks through the bytes of one file.
 pub(super) struct Embedded<'a> {
-    budget: &'a Budget,
     /// Bytes that came so far.
     seen: u64,
     /// The last of them: what may begin a mark, or everything from a mark on.
     held: Vec<u8>,
-    /// The memory for what is held, from a mark on.
+    /// True where that is everything from a mark on.
+    marked: bool,
+    /// The memory for it.
     share: Option<Share<'a>>,
     /// True where `held` begins with the first byte of the file.
     first: bool,
@@ -55,21 +56,27 @@ pub(super) struct Embedded<'a> {
 
 impl<'a> Embedded<'a> {
     /// Begins with byte `at` of the file. What begins with the file's first byte is the file itself.
-    pub(super) fn from(at: u64, budget: &'a Budget) -> Self {
-        let held = Vec::new();
-        Self { budget, seen: at, held, share: None, first: at == 0, found: 0 }
+    pub(super) fn from(at: u64) -> Self {
+        let (held, first) = (Vec::new(), at == 0);
+        Self { seen: at, held, marked: false, share: None, first, found: 0 }
     }
 
-    /// Looks through bytes that are all there, from byte `at` of the file on.
-    pub(super) fn all(
-        at: u64,
-        bytes: &[u8],
-        budget: &'a Budget,
-        give: &mut dyn FnMut(Picture<'_>),
-    ) {
-        let mut search = Self::from(at, budget);
+    /// Looks through bytes that are all there, from byte `at` of the file on. Who keeps them has
+    /// the memory.
+    pub(super) fn all(at: u64, bytes: &[u8], give: &mut dyn FnMut(Picture<'_>)) {
+        let mut search = Self::from(at);
         search.update(bytes, give);
         search.interrupt(0, give);
+    }
+
+    /// True where memory of [`LARGEST`] bytes is to be given before more bytes come.
+    pub(super) const fn lacks_memory(&self) -> bool {
+        self.marked && self.share.is_none()
+    }
+
+    /// Takes the memory that was lacking.
+    pub(super) fn grant(&mut self, share: Share<'a>) {
+        self.share = Some(share);
     }
 
     /// True where further pictures are not told.
@@ -81,10 +88,10 @@ impl<'a> Embedded<'a> {
     pub(super) fn update(&mut self, bytes: &[u8], give: &mut dyn FnMut(Picture<'_>)) {
         self.held.extend_from_slice(bytes);
         self.seen = self.seen.saturating_add(wide(bytes.len()));
-        if self.share.is_none() {
+        if !self.marked {
             self.seek();
         }
-        while self.share.is_some() && self.held.len() >= LARGEST {
+        while self.marked && self.held.len() >= LARGEST {
             self.judge(OVERLAP, give);
             self.seek();
         }
@@ -92,10 +99,10 @@ impl<'a> Embedded<'a> {
 
     /// So many bytes are missing here, or the file ends.
     pub(super) fn interrupt(&mut self, missing: u64, give: &mut dyn FnMut(Picture<'_>)) {
-        if self.share.is_some() {
+        if self.marked {
             self.judge(0, give);
         }
-        self.share = None;
+        (self.marked, self.share) = (false, None);
         self.held.clear();
         (self.first, self.seen) = (false, self.seen.saturating_add(missing));
     }
@@ -110,12 +117,12 @@ impl<'a> Embedded<'a> {
             if rest.len() < HEAD || told() {
                 self.held.drain(..at);
                 self.first = false;
-                self.share.get_or_insert_with(|| self.budget.take(wide(LARGEST)));
+                self.marked = true;
                 return;
             }
             from = at.saturating_add(1);
         }
-        self.share = None;
+        (self.marked, self.share) = (false, None);
         let gone = self.held.len().saturating_sub(CARRIED);
         self.held.drain(..gone);
         self.first &= gone == 0;
@@ -172,8 +179,7 @@ mod tests {
 
     /// What is found in `file` that comes in pieces of `size` bytes.
     fn found(file: &[u8], size: usize) -> Vec<(u64, Vec<u8>)> {
-        let budget = Budget::new(64 << 20);
-        let mut embedded = Embedded::from(0, &budget);
+        let mut embedded = Embedded::from(0);
         let mut all = Vec::new();
         let mut give = |picture: Picture<'_>| all.push((picture.at, picture.bytes.to_vec()));
         for piece in file.chunks(size) {
@@ -203,8 +209,7 @@ mod tests {
 
     #[test]
     fn bytes_around_a_gap_are_not_joined() {
-        let budget = Budget::new(64 << 20);
-        let mut embedded = Embedded::from(0, &budget);
+        let mut embedded = Embedded::from(0);
         let mut all = Vec::new();
         let mut give = |picture: Picture<'_>| all.push(picture.at);
         let (head, tail) = GIF.split_at(20);

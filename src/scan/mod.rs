@@ -7,6 +7,7 @@
 mod content;
 mod embedded;
 mod evidence;
+mod flight;
 mod image;
 mod links;
 mod nested;

@@ -6,10 +6,10 @@ use super::content::{Content, Reading};
 use super::links::{Claim, Links};
 use super::nested::{self, Images};
 use super::{Counters, picture};
-use crate::digest::{Digests, LowInformation, Selection};
+use crate::digest::{Digests, LowInformation, Selection, lanes::Kernels};
 use crate::item::{
-    AllocStatus, Contents, Examined, Item, ItemMeta, ObjectKind, ObjectPath, OrderKey, Status,
-    Stream,
+    AllocStatus, Contents, Examined, Item, ItemMeta, LinkIdentity, ObjectKind, ObjectPath,
+    OrderKey, Status, Stream,
 };
 use crate::matching::{Disposition, Finding, Index, NearIndex, combine};
 use crate::problem::{Code, Problem, Stage};
@@ -25,6 +25,8 @@ pub(super) struct Shared<'a> {
     pub(super) pictures: &'a (dyn Fn(&[u8]) -> Option<PictureAnswer> + Sync),
     pub(super) budget: picture::Budget,
     pub(super) selection: Selection,
+    /// What computes the digests of many at once.
+    pub(super) kernels: Kernels,
     pub(super) counters: &'a Counters,
     pub(super) cancel: &'a AtomicBool,
     pub(super) links: Links<Object>,
@@ -46,6 +48,35 @@ pub(super) struct Object {
     image: bool,
 }
 
+/// An object whose content is to be read.
+pub(super) struct Opened {
+    pub(super) object: Object,
+    pub(super) stream: Box<dyn Stream>,
+    /// Where other names of the content may wait for it.
+    link: Option<Link>,
+}
+
+/// A content with several names that is being read.
+pub(super) struct Link {
+    identity: LinkIdentity,
+    fingerprint: String,
+    names: u64,
+}
+
+impl Opened {
+    /// Its parts: what is known, the content, and what to complete it with.
+    pub(super) fn parts(self) -> (Object, Box<dyn Stream>, Option<Link>) {
+        (self.object, self.stream, self.link)
+    }
+}
+
+impl Object {
+    /// The length of its content as stated.
+    pub(super) fn size(&self) -> u64 {
+        self.meta.size.unwrap_or(0)
+    }
+}
+
 /// One worker: its buffer and what it shares with the others.
 pub(super) struct Worker<'a> {
     pub(super) shared: &'a Shared<'a>,
@@ -56,70 +87,90 @@ impl Worker<'_> {
     /// Works an item off; `emit` takes each finished record, which may be none (the object waits
     /// for another name of its content, or the run was cancelled) or several (it was waited for).
     pub(super) fn work(&mut self, evidence: u32, item: Item, emit: &mut dyn FnMut(Record)) {
+        let Some(opened) = self.shared.open(evidence, item, emit) else { return };
+        let (object, stream, link) = opened.parts();
+        let content = self.shared.reading().read(stream, object.size(), &mut self.buffer);
+        if let Some(content) = content {
+            self.shared.complete(object, link, content, emit);
+        }
+    }
+}
+
+impl Shared<'_> {
+    /// What reading needs.
+    pub(super) fn reading(&self) -> Reading<'_> {
+        Reading {
+            selection: self.selection,
+            budget: &self.budget,
+            pictures: self.pictures,
+            bytes_read: &self.counters.bytes,
+            cancel: self.cancel,
+        }
+    }
+
+    /// Examines an item; `None` where its content is not to be read here. `emit` takes its record
+    /// where that is known by now.
+    pub(super) fn open(
+        &self,
+        evidence: u32,
+        item: Item,
+        emit: &mut dyn FnMut(Record),
+    ) -> Option<Opened> {
         let Item { path, key, found } = item;
         let Examined { meta, contents, problems } = found.examine();
         let at = nested::At { evidence, path: &path, key: &key, confirmed: false };
         let image = match &contents {
-            Contents::Stream(stream) => self.shared.images.look(at, &meta, &**stream),
+            Contents::Stream(stream) => self.images.look(at, &meta, &**stream),
             Contents::Nothing { .. } => false,
         };
         let object = Object { evidence, path, key, meta, problems, image };
-        match contents {
+        let stream = match contents {
             Contents::Nothing { status, problem } => {
-                emit(self.without_content(object, status, problem))
+                emit(self.without_content(object, status, problem));
+                return None;
             }
-            Contents::Stream(stream) => self.with_content(object, stream, emit),
-        }
-    }
-
-    fn with_content(
-        &mut self,
-        object: Object,
-        stream: Box<dyn Stream>,
-        emit: &mut dyn FnMut(Record),
-    ) {
-        let Some(link) = object.meta.link else {
-            if let Some(content) = self.read(stream, &object.meta) {
-                self.records(object, content, emit);
-            }
-            return;
+            Contents::Stream(stream) => stream,
+        };
+        let Some(identity) = object.meta.link else {
+            return Some(Opened { object, stream, link: None });
         };
         let fingerprint = fingerprint(&object.meta);
         let names = object.meta.link_count.unwrap_or(1);
-        match self.shared.links.claim(link, &fingerprint, object) {
-            Claim::Waits => {}
-            Claim::ReadAlone(object) => {
-                if let Some(content) = self.read(stream, &object.meta) {
-                    self.records(object, content, emit);
-                }
+        match self.links.claim(identity, &fingerprint, object) {
+            Claim::Waits => None,
+            Claim::ReadAlone(object) => Some(Opened { object, stream, link: None }),
+            Claim::Known(object, content) => {
+                self.records(object, *content, emit);
+                None
             }
-            Claim::Known(object, content) => self.records(object, *content, emit),
             Claim::Read(object) => {
-                let Some(content) = self.read(stream, &object.meta) else { return };
-                for waiting in self.shared.links.done(link, &fingerprint, names, &content) {
-                    self.records(waiting, content.clone(), emit);
-                }
-                self.records(object, content, emit);
+                let link = Some(Link { identity, fingerprint, names });
+                Some(Opened { object, stream, link })
             }
         }
     }
 
-    fn read(&mut self, stream: Box<dyn Stream>, meta: &ItemMeta) -> Option<Content> {
-        let reading = Reading {
-            selection: self.shared.selection,
-            budget: &self.shared.budget,
-            pictures: self.shared.pictures,
-            bytes_read: &self.shared.counters.bytes,
-            cancel: self.shared.cancel,
-        };
-        reading.read(stream, meta.size.unwrap_or(0), &mut self.buffer)
+    /// Gives the records of an object that was read, and of those that waited for its content.
+    pub(super) fn complete(
+        &self,
+        object: Object,
+        link: Option<Link>,
+        content: Content,
+        emit: &mut dyn FnMut(Record),
+    ) {
+        if let Some(Link { identity, fingerprint, names }) = link {
+            for waiting in self.links.done(identity, &fingerprint, names, &content) {
+                self.records(waiting, content.clone(), emit);
+            }
+        }
+        self.records(object, content, emit);
     }
 
     /// Gives the record of an object after those of the pictures inside it: a run that is taken up
     /// again takes the object's own for a sign that theirs are there.
     fn records(&self, object: Object, mut content: Content, emit: &mut dyn FnMut(Record)) {
         for (ordinal, inside) in (0..).zip(std::mem::take(&mut content.inside)) {
-            self.shared.children.fetch_add(1, Ordering::Relaxed);
+            self.children.fetch_add(1, Ordering::Relaxed);
             let extension = inside.content.file_type.and_then(|kind| kind.extensions().first());
             let name = format!("{}.{}", inside.at, extension.copied().unwrap_or("bin"));
             let child = Object {
@@ -170,9 +221,9 @@ impl Worker<'_> {
         size: u64,
         picture: Option<&PictureAnswer>,
     ) -> Vec<Finding> {
-        let exact = self.shared.index.look_up(digests, size);
+        let exact = self.index.look_up(digests, size);
         let queries = picture.and_then(picture::queries);
-        match (self.shared.near, queries) {
+        match (self.near, queries) {
             (Some(near), Some(queries)) => combine(exact, near.look_up(&queries)),
             _ => exact,
         }
@@ -188,7 +239,7 @@ impl Worker<'_> {
     }
 
     fn count(&self, status: Status, findings: &[Finding]) {
-        let counters = self.shared.counters;
+        let counters = self.counters;
         let add = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
         add(&counters.objects);
         if Disposition::of(findings) == Disposition::Alert {

@@ -19,7 +19,8 @@ pub(super) const BUDGET_BYTES: u64 = 192 << 20;
 pub(super) const LARGEST_PICTURE: u64 = 96 << 20;
 
 /// Memory for kept contents. It is taken whole before the first byte is kept and given back when
-/// the answer is there; who holds some never asks for more, so nobody waits for ever.
+/// the answer is there; a read that holds some never asks for more, and a thread waits only where
+/// none of its reads holds any, so nobody waits for ever.
 pub(super) struct Budget {
     free: Mutex<u64>,
     freed: Condvar,
@@ -44,6 +45,13 @@ impl Budget {
         }
         *free -= bytes;
         Share { budget: self, bytes }
+    }
+
+    /// Takes `bytes` where they are free now.
+    pub(super) fn take_now(&self, bytes: u64) -> Option<Share<'_>> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        *free = free.checked_sub(bytes)?;
+        Some(Share { budget: self, bytes })
     }
 }
 

@@ -16,9 +16,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 
 use super::content::BUFFER_BYTES;
+use super::flight::Flight;
 use super::nested::{At, Given, Nested, Reading};
 use super::object::{Shared, Worker, failed};
 use super::resume::{Checked, Earlier, Job, Join, Settled};
+use crate::digest::lanes::LANES;
 use crate::evidence::{EvidenceSource, Walked};
 use crate::item::{Contents, Examined, Item, OrderKey};
 use crate::matching::Disposition;
@@ -33,6 +35,8 @@ const RECORDS: usize = 1_024;
 pub(super) struct Pipeline<'a> {
     pub(super) roots: &'a [Box<dyn EvidenceSource>],
     pub(super) threads: usize,
+    /// Objects that each reads side by side.
+    pub(super) streams: usize,
     pub(super) shared: &'a Shared<'a>,
     /// What an earlier attempt left behind.
     pub(super) earlier: Option<&'a Earlier<'a>>,
@@ -199,15 +203,63 @@ impl Pipeline<'_> {
         feed.end(walks)
     }
 
-    /// Works items off until there are none.
+    /// Slots for objects in progress that so many threads need.
+    pub(super) const fn slots(threads: usize) -> usize {
+        threads.saturating_mul(LANES)
+    }
+
+    /// Works items off, many side by side, until there are none.
     fn work(&self, number: usize, items: &Receiver<Job>, records: &Sender<Done>) {
-        let mut worker = Worker { shared: self.shared, buffer: vec![0; BUFFER_BYTES] };
+        let reading = self.shared.reading();
+        let mut flight = Flight::new(self.shared, &reading, self.streams);
         let mut emit = |done| drop(records.send(done));
-        for job in items {
-            // A cancelled run drains the channel, so that the walker never waits for us.
-            if !self.is_cancelled() {
-                self.examine(number, &mut worker, job, &mut emit);
+        loop {
+            while let Some(lane) = flight.free_lane() {
+                let idle = flight.is_empty();
+                let job = if idle { items.recv().ok() } else { items.try_recv().ok() };
+                match job {
+                    // A cancelled run drains the channel, so that the walker never waits for us.
+                    Some(_) if self.is_cancelled() => {}
+                    Some(job) => self.admit(number, &mut flight, lane, job, &mut emit),
+                    None if idle => return,
+                    None => break,
+                }
             }
+            if self.is_cancelled() {
+                flight.abandon();
+                continue;
+            }
+            flight.go_on(&mut |evidence, record| {
+                if !self.is_lost(evidence) {
+                    emit(Done::Record(Box::new(record)));
+                }
+            });
+        }
+    }
+
+    /// Opens an object and takes it into a lane, unless that is not needed.
+    fn admit(
+        &self,
+        number: usize,
+        flight: &mut Flight<'_>,
+        lane: usize,
+        job: Job,
+        emit: &mut dyn FnMut(Done),
+    ) {
+        let Some(Job { evidence, item, .. }) = self.unsettled(job, emit) else { return };
+        let (path, key) = (item.path.clone(), item.key.clone());
+        let slot = number.saturating_mul(LANES).saturating_add(lane);
+        self.in_progress.begin(slot, &key, path.name().unwrap_or_default());
+        let mut emit = |record| {
+            if !self.is_lost(evidence) {
+                emit(Done::Record(Box::new(record)));
+            }
+        };
+        let open = || self.shared.open(evidence, item, &mut emit);
+        match catch_unwind(AssertUnwindSafe(open)) {
+            Ok(Some(opened)) => flight.admit(lane, evidence, (path, key), opened),
+            Ok(None) => {}
+            Err(_) => emit(failed(evidence, path, key)),
         }
     }
 
@@ -225,20 +277,30 @@ impl Pipeline<'_> {
             write(Done::Alone)?;
             self.in_progress.clear();
             let mut done = Vec::new();
-            self.examine(0, &mut worker, job, &mut |record| done.push(record));
+            self.examine(&mut worker, job, &mut |record| done.push(record));
             done.into_iter().try_for_each(&mut *write)?;
         }
         Ok(())
     }
 
-    /// Examines an object; one on which our own code fails becomes a row.
-    fn examine(
-        &self,
-        number: usize,
-        worker: &mut Worker<'_>,
-        job: Job,
-        emit: &mut dyn FnMut(Done),
-    ) {
+    /// Examines an object alone; one on which our own code fails becomes a row.
+    fn examine(&self, worker: &mut Worker<'_>, job: Job, emit: &mut dyn FnMut(Done)) {
+        let Some(Job { evidence, item, .. }) = self.unsettled(job, emit) else { return };
+        let (path, key) = (item.path.clone(), item.key.clone());
+        self.in_progress.begin(0, &key, path.name().unwrap_or_default());
+        let mut emit = |record| {
+            if !self.is_lost(evidence) {
+                emit(Done::Record(Box::new(record)));
+            }
+        };
+        let worked = catch_unwind(AssertUnwindSafe(|| worker.work(evidence, item, &mut emit)));
+        if worked.is_err() {
+            emit(failed(evidence, path, key));
+        }
+    }
+
+    /// The job, where no record stands for its object; otherwise gives that.
+    fn unsettled(&self, job: Job, emit: &mut dyn FnMut(Done)) -> Option<Job> {
         match job.settled(self.checked) {
             Some(Settled::Confirmed(record)) => {
                 self.count(&record);
@@ -253,25 +315,15 @@ impl Pipeline<'_> {
                 if image {
                     self.look_again(job.evidence, job.item);
                 }
-                return emit(Done::Confirmed(Still { key, told }));
+                emit(Done::Confirmed(Still { key, told }));
+                None
             }
             Some(Settled::GivenUp(record)) => {
                 self.count(&record);
-                return emit(Done::Record(record));
+                emit(Done::Record(record));
+                None
             }
-            None => {}
-        }
-        let Job { evidence, item, .. } = job;
-        let (path, key) = (item.path.clone(), item.key.clone());
-        self.in_progress.begin(number, &key, path.name().unwrap_or_default());
-        let mut emit = |record| {
-            if !self.is_lost(evidence) {
-                emit(Done::Record(Box::new(record)));
-            }
-        };
-        let worked = catch_unwind(AssertUnwindSafe(|| worker.work(evidence, item, &mut emit)));
-        if worked.is_err() {
-            emit(failed(evidence, path, key));
+            None => Some(job),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use crate::digest::{Algorithm, Digest, Selection};
+use crate::digest::{Algorithm, Digest, Selection, lanes::Kernels};
 use crate::evidence::filesystem;
 use crate::hashset::{self, ListOptions};
 use crate::matching::NearOptions;
@@ -61,10 +61,15 @@ pub struct ScanPlan {
     pub case: Case,
     /// Digests to compute.
     pub digests: Selection,
+    /// What computes them.
+    pub kernels: Kernels,
     /// How near pictures are findings; `None` leaves pictures unmatched.
     pub near: Option<NearOptions>,
     /// Threads that read and hash.
     pub threads: NonZeroUsize,
+    /// Objects that each of them reads side by side, at most [`crate::digest::lanes::LANES`]. Each
+    /// takes a descriptor.
+    pub streams: usize,
     /// How pictures are decoded.
     pub workers: worker::Options,
     /// On whose authority access times may change.

@@ -11,7 +11,7 @@ use super::links::Links;
 use super::nested::{At, Given, Images, Nested, Reading};
 use super::object::{Shared, Worker};
 use super::{Access, Counters, ScanError, picture};
-use crate::digest::Selection;
+use crate::digest::{Selection, lanes::Kernels};
 use crate::evidence::{EvidenceSource, VolumeRow};
 use crate::item::{Contents, Examined, Extent, Item, ObjectPath};
 use crate::matching::Index;
@@ -152,6 +152,7 @@ fn read(
         pictures: &|bytes| Some(pool.read_picture(bytes)),
         budget: picture::Budget::new(picture::BUDGET_BYTES),
         selection,
+        kernels: Kernels::best(),
         counters: &counters,
         cancel: &cancel,
         links: Links::default(),

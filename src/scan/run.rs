@@ -343,7 +343,7 @@ impl<'a> Begun<'a> {
             }
             None => (Journal::create(out, &identity, SORT_MEMORY / 2)?, None),
         };
-        let in_progress = journal.in_progress(out, plan.threads.get())?;
+        let in_progress = journal.in_progress(out, Pipeline::slots(plan.threads.get()))?;
         Ok(Self { run, custody, journal, earlier, in_progress })
     }
 
@@ -365,6 +365,7 @@ impl<'a> Begun<'a> {
             pictures: &|bytes| pool.read_picture_unless(bytes, cancel),
             budget: picture::Budget::new(picture::BUDGET_BYTES),
             selection: plan.digests,
+            kernels: plan.kernels,
             counters,
             cancel,
             links: Links::default(),
@@ -375,6 +376,7 @@ impl<'a> Begun<'a> {
         let pipeline = Pipeline {
             roots: evidence,
             threads: plan.threads.get(),
+            streams: plan.streams,
             shared: &shared,
             earlier: self.earlier.as_ref(),
             checked: &checked,

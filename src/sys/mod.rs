@@ -119,6 +119,12 @@ pub fn raise_descriptor_limit() {
     let _as_it_was = setrlimit(Resource::Nofile, limit);
 }
 
+/// Number of descriptors that this process may have.
+pub fn descriptor_limit() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
 /// True for errors that say that stored bytes cannot be read, so that bytes near them still may.
 pub fn is_unreadable(error: Errno) -> bool {
     matches!(error, Errno::IO | Errno::BADMSG | Errno::UCLEAN | Errno::REMOTEIO)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use assay::digest::Selection;
+use assay::digest::lanes::{Kernels, LANES};
 use assay::hashset::compiled::Access;
 use assay::hashset::{ListOptions, SetKind};
 use assay::matching::NearOptions;
@@ -35,8 +36,10 @@ pub(crate) fn plan(evidence: &Path, out: &Path) -> ScanPlan {
         scheme: None,
         case: Case::default(),
         digests: Selection::ALL,
+        kernels: Kernels::best(),
         near: Some(NearOptions::default()),
         threads: NonZeroUsize::new(3).unwrap(),
+        streams: LANES,
         workers: Options {
             program: Program::File(env!("CARGO_BIN_EXE_assay").into()),
             ..Options::new(3)
