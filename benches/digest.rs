@@ -15,7 +15,15 @@ const BYTES: usize = 128 << 20;
 const RUNS: usize = 9;
 
 fn main() {
-    for list in ["md5", "sha1", "sha256", "blake3", "md5,sha256", "md5,sha1,sha256", "md5,sha1,sha256,blake3"] {
+    for list in [
+        "md5",
+        "sha1",
+        "sha256",
+        "blake3",
+        "md5,sha256",
+        "md5,sha1,sha256",
+        "md5,sha1,sha256,blake3",
+    ] {
         let selection = Selection::parse(list).expect("a list of digests");
         for md5 in Md5Kernel::ALL.iter().filter(|kernel| kernel.runs_here()) {
             for sha in ShaKernel::ALL.iter().filter(|kernel| kernel.runs_here()) {

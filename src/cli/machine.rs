@@ -57,13 +57,13 @@ fn said(variable: &str) -> Option<String> {
     (!value.is_empty()).then_some(value)
 }
 
-/// Objects that each of so many threads may read side by side. Each takes a descriptor; 256 are
+/// Objects that each of so many threads may have open. Each takes a descriptor; 256 are
 /// left for all else, and eight for what else a thread does.
 pub(super) fn streams(threads: NonZeroUsize) -> usize {
     sys::raise_descriptor_limit();
     let left = sys::descriptor_limit().saturating_sub(256);
     let each = left.checked_div(threads.get()).unwrap_or(0);
-    each.saturating_sub(8).clamp(1, LANES)
+    each.saturating_sub(8).clamp(1, 2 * LANES)
 }
 
 /// What the record says of the machine.

@@ -70,6 +70,10 @@ pub enum Contents {
 
 /// The bytes of an object, from first to last, each given once.
 pub trait Stream: Send {
+    /// Says that the bytes are about to be asked for, so that they may be fetched meanwhile. Does
+    /// not wait for them.
+    fn announce(&self) {}
+
     /// Fills `buf` with the next bytes. Fewer than asked only at the end; 0 at the end.
     ///
     /// # Errors

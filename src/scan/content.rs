@@ -109,6 +109,11 @@ impl<'a> Read<'a> {
         }
     }
 
+    /// Bytes that are still to come, as far as its stated length says.
+    pub(super) const fn left(&self) -> u64 {
+        self.size.saturating_sub(self.watch.length())
+    }
+
     /// Bytes of the budget that are to be given before it goes on.
     pub(super) fn lacks(&self) -> Option<u64> {
         match (&self.keep, &self.search) {

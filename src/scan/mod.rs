@@ -4,6 +4,7 @@
 //! run writes their records to the journal. All channels are bounded, so memory does not grow with
 //! the evidence. Pure computation goes to a rayon pool, which no stage ever blocks in.
 
+mod apart;
 mod content;
 mod embedded;
 mod evidence;

@@ -16,11 +16,10 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 
 use super::content::BUFFER_BYTES;
-use super::flight::Flight;
+use super::flight::{self, Flight};
 use super::nested::{At, Given, Nested, Reading};
 use super::object::{Shared, Worker, failed};
 use super::resume::{Checked, Earlier, Job, Join, Settled};
-use crate::digest::lanes::LANES;
 use crate::evidence::{EvidenceSource, Walked};
 use crate::item::{Contents, Examined, Item, OrderKey};
 use crate::matching::Disposition;
@@ -35,7 +34,7 @@ const RECORDS: usize = 1_024;
 pub(super) struct Pipeline<'a> {
     pub(super) roots: &'a [Box<dyn EvidenceSource>],
     pub(super) threads: usize,
-    /// Objects that each reads side by side.
+    /// Objects that each has open at most.
     pub(super) streams: usize,
     pub(super) shared: &'a Shared<'a>,
     /// What an earlier attempt left behind.
@@ -205,7 +204,7 @@ impl Pipeline<'_> {
 
     /// Slots for objects in progress that so many threads need.
     pub(super) const fn slots(threads: usize) -> usize {
-        threads.saturating_mul(LANES)
+        threads.saturating_mul(flight::MOST)
     }
 
     /// Works items off, many side by side, until there are none.
@@ -214,13 +213,16 @@ impl Pipeline<'_> {
         let mut flight = Flight::new(self.shared, &reading, self.streams);
         let mut emit = |done| drop(records.send(done));
         loop {
-            while let Some(lane) = flight.free_lane() {
+            while let Some(slot) = flight.slot() {
                 let idle = flight.is_empty();
                 let job = if idle { items.recv().ok() } else { items.try_recv().ok() };
                 match job {
                     // A cancelled run drains the channel, so that the walker never waits for us.
                     Some(_) if self.is_cancelled() => {}
-                    Some(job) => self.admit(number, &mut flight, lane, job, &mut emit),
+                    Some(job) => {
+                        let slot = number.saturating_mul(flight::MOST).saturating_add(slot);
+                        self.admit(slot, &mut flight, job, &mut emit);
+                    }
                     None if idle => return,
                     None => break,
                 }
@@ -229,26 +231,20 @@ impl Pipeline<'_> {
                 flight.abandon();
                 continue;
             }
-            flight.go_on(&mut |evidence, record| {
+            let mut emit = |evidence, record| {
                 if !self.is_lost(evidence) {
                     emit(Done::Record(Box::new(record)));
                 }
-            });
+            };
+            flight.go_alone(&|| items.is_empty() && !self.is_cancelled(), &mut emit);
+            flight.go_on(&mut emit);
         }
     }
 
-    /// Opens an object and takes it into a lane, unless that is not needed.
-    fn admit(
-        &self,
-        number: usize,
-        flight: &mut Flight<'_>,
-        lane: usize,
-        job: Job,
-        emit: &mut dyn FnMut(Done),
-    ) {
+    /// Opens an object and takes it in, unless that is not needed.
+    fn admit(&self, slot: usize, flight: &mut Flight<'_>, job: Job, emit: &mut dyn FnMut(Done)) {
         let Some(Job { evidence, item, .. }) = self.unsettled(job, emit) else { return };
         let (path, key) = (item.path.clone(), item.key.clone());
-        let slot = number.saturating_mul(LANES).saturating_add(lane);
         self.in_progress.begin(slot, &key, path.name().unwrap_or_default());
         let mut emit = |record| {
             if !self.is_lost(evidence) {
@@ -257,7 +253,7 @@ impl Pipeline<'_> {
         };
         let open = || self.shared.open(evidence, item, &mut emit);
         match catch_unwind(AssertUnwindSafe(open)) {
-            Ok(Some(opened)) => flight.admit(lane, evidence, (path, key), opened),
+            Ok(Some(opened)) => flight.admit(evidence, (path, key), opened),
             Ok(None) => {}
             Err(_) => emit(failed(evidence, path, key)),
         }

@@ -67,8 +67,8 @@ pub struct ScanPlan {
     pub near: Option<NearOptions>,
     /// Threads that read and hash.
     pub threads: NonZeroUsize,
-    /// Objects that each of them reads side by side, at most [`crate::digest::lanes::LANES`]. Each
-    /// takes a descriptor.
+    /// Objects that each of them has open, at most twice [`crate::digest::lanes::LANES`]: half of them
+    /// are read side by side, the others are next. Each takes a descriptor.
     pub streams: usize,
     /// How pictures are decoded.
     pub workers: worker::Options,

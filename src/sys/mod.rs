@@ -376,6 +376,15 @@ impl Kernel {
         }
     }
 
+    /// Has the first bytes of a file fetched, without waiting for them. It is advice: where the
+    /// system does not take it, reading is slower.
+    pub fn will_need(&self, file: &File, bytes: u64) {
+        if let Some(bytes) = std::num::NonZeroU64::new(bytes) {
+            let _only_advice =
+                rustix::fs::fadvise(&file.0, 0, Some(bytes), rustix::fs::Advice::WillNeed);
+        }
+    }
+
     /// First byte at or after `at` that is stored, as far as the file system says; `None` where
     /// only a hole is left.
     ///

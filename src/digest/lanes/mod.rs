@@ -20,11 +20,13 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_sha;
 mod kernel;
+mod part;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod shani;
 
 pub use self::kernel::{Kernels, Md5Kernel, ShaKernel};
+pub use self::part::Part;
 
 use super::{Algorithm, Digests, Selection, md5};
 

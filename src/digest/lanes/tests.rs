@@ -129,6 +129,28 @@ fn a_lane_that_waits_for_bytes_is_not_touched_by_the_others() {
     }
 }
 
+#[test]
+fn a_stream_goes_on_in_parts_and_comes_back() {
+    for kernels in kernels() {
+        let content = bytes(3 * LANE_BYTES + 77, 5);
+        let mut lanes = Lanes::new(Selection::ALL, kernels);
+        lanes.begin(2);
+        lanes.room(2).copy_from_slice(&content[..LANE_BYTES]);
+        lanes.take(2, LANE_BYTES);
+        assert!(lanes.part(2).is_none(), "bytes wait");
+        lanes.run();
+        let mut parts = lanes.part(2).unwrap();
+        let middle = &content[LANE_BYTES..3 * LANE_BYTES];
+        parts.iter_mut().for_each(|part| part.update(middle));
+        lanes.join(2, parts, middle.len() as u64);
+        lanes.room(2)[..77].copy_from_slice(&content[3 * LANE_BYTES..]);
+        lanes.take(2, 77);
+        lanes.end(2);
+        lanes.run();
+        assert_eq!(lanes.digests(2), by_packages(&content), "{kernels:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]

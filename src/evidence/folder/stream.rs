@@ -28,6 +28,9 @@ const HOPELESS: u64 = 2 << 20;
 /// Holes of one file before the rest is given up.
 const HOLES: usize = 900;
 
+/// Bytes that are fetched before they are asked for. Behind them the system itself reads ahead.
+const ANNOUNCED: u64 = 1 << 20;
+
 /// A regular file being read.
 pub(super) struct FileStream {
     ground: Arc<Ground>,
@@ -143,6 +146,10 @@ impl FileStream {
 }
 
 impl Stream for FileStream {
+    fn announce(&self) {
+        self.ground.kernel.will_need(&self.file, self.before.size.min(ANNOUNCED));
+    }
+
     fn fill(&mut self, buf: &mut [u8]) -> Result<usize, Problem> {
         let mut done = 0_usize;
         while !self.ended {
