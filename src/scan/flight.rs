@@ -281,3 +281,6 @@ impl<'a> Seat<'a> {
         self.ended && digested && self.read.lacks().is_none()
     }
 }
+
+#[cfg(test)]
+mod tests;

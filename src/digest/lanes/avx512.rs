@@ -32,8 +32,8 @@ pub(super) fn md5(words: &mut Words<4>, data: &[&[Block]; LANES], blocks: usize)
             _mm512_add_epi32(d, h),
         ];
     }
-    for n in 0..4 {
-        store(&mut words[n], state[n]);
+    for (word, vector) in words.iter_mut().zip(state) {
+        store(word, vector);
     }
 }
 

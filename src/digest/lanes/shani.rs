@@ -6,6 +6,8 @@
 //! Sources: FIPS 180-4, sections 6.1 and 6.2; Intel, "Intel SHA Extensions", July 2013, for the
 //! order in which the instructions take the words of state and message.
 
+#![allow(clippy::needless_range_loop, reason = "number n of several arrays is one stream")]
+
 use std::arch::x86_64::{
     __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_loadu_si128, _mm_set_epi8,
     _mm_set_epi32, _mm_setzero_si128, _mm_sha1msg1_epu32, _mm_sha1msg2_epu32, _mm_sha1nexte_epu32,
