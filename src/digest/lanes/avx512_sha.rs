@@ -25,6 +25,10 @@ const MAJORITY: i32 = 0xe8;
 /// # Panics
 /// Where a stream has fewer.
 #[target_feature(enable = "avx512f,avx512bw")]
+#[allow(
+    clippy::manual_div_ceil,
+    reason = "the number of a round is a sum, and nothing is rounded up"
+)]
 pub(super) fn sha256(words: &mut Words<8>, data: &[&[Block]; LANES], blocks: usize) {
     for block in 0..blocks {
         let mut w = big_endian(message(data, block));

@@ -11,7 +11,7 @@ fn kernels() -> impl Iterator<Item = Kernels> {
 }
 
 fn bytes(len: usize, seed: usize) -> Vec<u8> {
-    (0..len).map(|n| ((n + seed) * 2_654_435_761 >> 7) as u8).collect()
+    (0..len).map(|n| (((n + seed) * 2_654_435_761) >> 7) as u8).collect()
 }
 
 /// The digests of contents that come in pieces of at most `piece` bytes, in at most `most` lanes.

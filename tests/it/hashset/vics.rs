@@ -303,7 +303,7 @@ fn a_set_in_parts_is_whole_or_refused() {
 
 #[test]
 fn places_stay_true_behind_many_windows() {
-    let mut list = format!("\u{feff}{{\"value\":[\n");
+    let mut list = "\u{feff}{\"value\":[\n".to_owned();
     let record = format!(r#"{{"MD5":"{A}","Comments":"é {}"}}"#, "x".repeat(3000));
     for _ in 0..4000 {
         list.push_str(&record);
