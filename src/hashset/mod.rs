@@ -49,4 +49,4 @@ pub use export::{ListForm, export};
 pub use load::{ListOptions, is_further_part, load, read_list};
 pub use scheme::Scheme;
 pub use set::{compiled_kind, open};
-pub use sink::{Reject, RowName, RowSink};
+pub use sink::{Reject, RowName, RowSink, rejects_csv};

@@ -1,7 +1,8 @@
 //! Where the rows of a list go, one at a time, while it is read.
 
 use super::{Place, SetEntry, SetError};
-use std::fmt;
+use crate::item::escape::cell;
+use std::{fmt, io};
 
 /// What takes the rows of a list, in the list's order.
 ///
@@ -63,4 +64,25 @@ impl Reject {
     pub fn into_error(self) -> SetError {
         SetError::bad(self.place, self.found, self.expected)
     }
+}
+
+/// The rows that were left out of a list, as CSV: where each is and why. Nothing of what stands in
+/// them.
+///
+/// # Errors
+/// Where memory does not hold the text.
+pub fn rejects_csv(rejects: &[Reject]) -> io::Result<Vec<u8>> {
+    let mut csv = csv::WriterBuilder::new();
+    let mut csv = csv.terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+    csv.write_record(["file", "line", "record", "offset", "column", "reason"])?;
+    for reject in rejects {
+        let Place { file, line, offset, record } = &reject.place;
+        let file = cell(file.file_name().unwrap_or_default().as_encoded_bytes());
+        let record = record.map(|record| record.to_string()).unwrap_or_default();
+        let reason = format!("found {}, expected {}", reject.found, reject.expected);
+        let place = [&file, &line.to_string(), &record, &offset.0.to_string()];
+        let place = place.map(String::as_str);
+        csv.write_record(place.into_iter().chain([reject.column, &cell(reason.as_bytes())]))?;
+    }
+    csv.into_inner().map_err(|error| error.into_error())
 }

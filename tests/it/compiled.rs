@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod hostile;
+mod lists;
 mod program;
 
 /// Memory that most tests give the sorts: little, so that they spill.

@@ -14,9 +14,9 @@ use syn::visit::{self, Visit};
 const RANKS: &[(&str, u32)] = &[
     ("problem", 0),
     ("bytes", 1),
-    ("item", 1),
-    ("sys", 2),
-    ("output", 2),
+    ("item", 2),
+    ("sys", 3),
+    ("output", 3),
     ("digest", 10),
     ("signature", 10),
     ("perceptual", 10),

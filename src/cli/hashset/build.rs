@@ -11,9 +11,10 @@ use crate::cli::terminal::Terminal;
 use crate::hashset::compiled::{Access, BuildError, Builder, Built, CompiledSet, SetFacts, Source};
 use crate::hashset::{
     ListOptions, Reject, RowName, RowSink, Scheme, SetEntry, SetError, SetInfo, SetKind, read_list,
+    rejects_csv,
 };
 use crate::item::escape::cell;
-use crate::output::{OutputDir, OutputError};
+use crate::output::OutputDir;
 use crate::report::sign::SigningKey;
 
 /// Builds and gives the exit code.
@@ -139,7 +140,8 @@ fn make(
     builder.stated(publisher, version);
     if !rejects.is_empty() {
         // Before the set: a set without the file that names what it lacks must not be.
-        write_rejects(out, &format!("{name}.rejects.csv"), &rejects)?;
+        let text = rejects_csv(&rejects);
+        out.write_whole(&format!("{name}.rejects.csv"), |file| file.write_all(&text?))?;
     }
     let built = match builder.finish(name) {
         Ok(built) => built,
@@ -185,26 +187,4 @@ impl RowSink for Rows<'_> {
         self.rejects.push(reject);
         Ok(())
     }
-}
-
-/// Names the rows that were left out; nothing of what stands in them.
-fn write_rejects(out: &OutputDir, name: &str, rejects: &[Reject]) -> Result<(), OutputError> {
-    let mut text = csv::Writer::from_writer(Vec::new());
-    let mut write = |row: [&str; 6]| text.write_record(row).map_err(std::io::Error::other);
-    let mut written = write(["file", "line", "record", "offset", "column", "reason"]);
-    for reject in rejects {
-        let place = &reject.place;
-        let file = cell(place.file.file_name().unwrap_or_default().as_encoded_bytes());
-        let record = place.record.map(|record| record.to_string()).unwrap_or_default();
-        let (line, offset) = (place.line.to_string(), place.offset.0.to_string());
-        let reason = format!("found {}, expected {}", reject.found, reject.expected);
-        let row = [&file, &line, &record, &offset, reject.column, &reason];
-        written = written.and_then(|()| write(row));
-    }
-    let text = text.into_inner().map_err(|error| error.into_error());
-    out.write_whole(name, |file| {
-        written?;
-        file.write_all(&text?)
-    })?;
-    Ok(())
 }

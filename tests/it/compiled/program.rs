@@ -20,14 +20,14 @@ fn assay(arguments: &[&str]) -> Command {
 }
 
 /// Runs it in a folder; code, standard output, standard error.
-fn hashset(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+pub(super) fn hashset(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = assay(arguments).current_dir(folder).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
 #[track_caller]
-fn good(folder: &Path, arguments: &[&str]) -> String {
+pub(super) fn good(folder: &Path, arguments: &[&str]) -> String {
     let (code, out, errors) = hashset(folder, arguments);
     assert_eq!(code, 0, "{arguments:?}: {errors}");
     out

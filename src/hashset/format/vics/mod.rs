@@ -12,10 +12,10 @@ mod model;
 mod record;
 mod scan;
 
-use super::super::category::Categories;
-use super::super::stream::Window;
-use super::super::tally::Tally;
-use super::super::{Place, Reject, RowName, RowSink, SetEntry, SetError, SetKind};
+use crate::hashset::category::Categories;
+use crate::hashset::stream::Window;
+use crate::hashset::tally::Tally;
+use crate::hashset::{Place, Reject, RowName, RowSink, SetEntry, SetError, SetKind};
 use model::Model;
 use rayon::prelude::*;
 use record::{Code, Read, Wrong};
