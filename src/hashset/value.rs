@@ -78,40 +78,52 @@ pub(super) fn photodna(text: &[u8]) -> Option<Box<[u8]>> {
     if !rest.is_empty() || groups.len().saturating_mul(3) != super::PHOTODNA_BYTES {
         return None;
     }
-    let mut out = Vec::with_capacity(super::PHOTODNA_BYTES);
-    for group in groups {
-        let [a, b, c, d] = group.map(base64_digit);
-        let [a, b, c, d] = [a?, b?, c?, d?];
-        out.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
+    let mut out = [0; super::PHOTODNA_BYTES];
+    // One look at the end keeps the loop without a branch.
+    let mut all = 0_u8;
+    for (bytes, [a, b, c, d]) in out.as_chunks_mut::<3>().0.iter_mut().zip(groups) {
+        let (a, b, c, d) = (base64_digit(*a), base64_digit(*b), base64_digit(*c), base64_digit(*d));
+        all |= a | b | c | d;
+        *bytes = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
     }
-    Some(out.into())
+    (all < 64).then(|| out.into())
 }
 
 /// Base64 of bytes that come in groups of three, as those of PhotoDNA do; others are filled up with
 /// zeros.
 pub(super) fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().saturating_mul(4).div_ceil(3));
     for group in bytes.chunks(3) {
         let mut three = [0; 3];
         three.iter_mut().zip(group).for_each(|(to, from)| *to = *from);
         let [a, b, c] = three;
         for digit in [a >> 2, (a & 3) << 4 | b >> 4, (b & 15) << 2 | c >> 6, c & 63] {
-            text.push(DIGITS.get(usize::from(digit)).copied().map_or('=', char::from));
+            text.push(BASE64.get(usize::from(digit)).copied().map_or('=', char::from));
         }
     }
     text
 }
 
-fn base64_digit(c: u8) -> Option<u8> {
-    match c {
-        b'A'..=b'Z' => c.checked_sub(b'A'),
-        b'a'..=b'z' => c.checked_sub(b'a')?.checked_add(26),
-        b'0'..=b'9' => c.checked_sub(b'0')?.checked_add(52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
+/// The digits of Base64 by their value. RFC 4648, section 4.
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The values of Base64 digits; 255 for what is none.
+const FROM_BASE64: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut value = 0_u8;
+    while value < 64 {
+        #[expect(clippy::as_conversions, reason = "widens; `From` is no const function")]
+        #[expect(clippy::indexing_slicing, reason = "const")]
+        {
+            table[BASE64[value as usize] as usize] = value;
+            value += 1;
+        }
     }
+    table
+};
+
+fn base64_digit(c: u8) -> u8 {
+    FROM_BASE64.get(usize::from(c)).copied().unwrap_or(255)
 }
 
 /// A number in decimal digits alone.
