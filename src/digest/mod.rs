@@ -97,6 +97,23 @@ impl std::fmt::Display for Selection {
     }
 }
 
+/// Value of each hex digit, 255 for every other byte.
+const HEX: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut digit = 0_u8;
+    while digit < 16 {
+        table[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        table[b"0123456789ABCDEF"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    table
+};
+
+/// The value of a hex digit of either case, 255 for every other byte.
+pub fn hex_value(c: u8) -> u8 {
+    HEX.get(usize::from(c)).copied().unwrap_or(255)
+}
+
 /// One digest of up to 32 bytes; shown as lower-case hex.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -118,10 +135,14 @@ impl Digest {
         if !rest.is_empty() || pairs.len() > all.len() {
             return None;
         }
+        // One look at the end keeps the loop without a branch.
+        let mut worst = 0_u8;
         for (byte, [high, low]) in all.iter_mut().zip(pairs) {
-            let digit = |c: &u8| char::from(*c).to_digit(16).and_then(|d| u8::try_from(d).ok());
-            *byte = digit(high)? << 4 | digit(low)?;
+            let (high, low) = (hex_value(*high), hex_value(*low));
+            worst |= high | low;
+            *byte = high << 4 | low & 15;
         }
+        (worst < 16).then_some(())?;
         Some(Self(all, u8::try_from(pairs.len()).ok()?))
     }
 

@@ -3,28 +3,8 @@
 //! Nothing here puts a value into a message: [`described`] says only what kind of text it is.
 //! Source of Base64: RFC 4648, section 4.
 
-use crate::digest::{Algorithm, Digest};
+use crate::digest::{Algorithm, Digest, hex_value};
 use crate::item::escape;
-
-/// Value of each hex digit, 255 for every other byte.
-const HEX: [u8; 256] = {
-    let mut table = [255; 256];
-    let mut digit = 0_u8;
-    while digit < 16 {
-        #[expect(clippy::as_conversions, reason = "widens; `From` is no const function")]
-        #[expect(clippy::indexing_slicing, reason = "const")]
-        {
-            table[b"0123456789abcdef"[digit as usize] as usize] = digit;
-            table[b"0123456789ABCDEF"[digit as usize] as usize] = digit;
-            digit += 1;
-        }
-    }
-    table
-};
-
-fn hex_digit(c: u8) -> u8 {
-    HEX.get(usize::from(c)).copied().unwrap_or(255)
-}
 
 /// Exactly `N` bytes from twice as many hex digits of either case.
 pub(super) fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
@@ -36,7 +16,7 @@ pub(super) fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     // One look at the end keeps the loop without a branch.
     let mut all = 0_u8;
     for (byte, [high, low]) in out.iter_mut().zip(pairs) {
-        let (high, low) = (hex_digit(*high), hex_digit(*low));
+        let (high, low) = (hex_value(*high), hex_value(*low));
         all |= high | low;
         *byte = high << 4 | low & 15;
     }
@@ -54,7 +34,7 @@ pub(super) fn digest(text: &[u8], algorithm: Algorithm) -> Option<Digest> {
 
 /// What kind of text stands where hex digits should.
 pub(super) fn described(text: &[u8]) -> String {
-    let digits = text.iter().take_while(|c| hex_digit(**c) < 16).count();
+    let digits = text.iter().take_while(|c| hex_value(**c) < 16).count();
     let s = if text.len() == 1 { "" } else { "s" };
     match text {
         b"" => "nothing".into(),

@@ -1,6 +1,9 @@
 //! `assay hashset lookup`: one answer a line.
+//!
+//! Questions are taken in batches: where the tables do not fit the caches, memory gives what the
+//! questions of a batch need side by side.
 
-use std::io::{BufRead as _, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 
 use anyhow::{Context as _, bail};
 
@@ -12,33 +15,33 @@ use crate::hashset::SetKind;
 use crate::hashset::compiled::{Access, CompiledSet};
 use crate::item::escape::cell;
 
+/// Questions of a batch.
+const BATCH: usize = 64;
+
 /// Answers and gives the exit code.
 pub(super) fn lookup(opts: &LookupOpts) -> anyhow::Result<Exit> {
     let access = if opts.in_memory { Access::InMemory } else { Access::Mapped };
     let set = opened(&opts.set, access)?;
     // A digest that is not found must not be one that a damaged table lost.
     set.verify_tables()?;
+    let has = |one| set.tables().iter().any(|table| table.algorithm == one);
     let mut answers = Answers {
         name: csv_cell(&cell(set.info().name.as_bytes())),
+        has: [Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256, Algorithm::Blake3].map(has),
         set: &set,
         out: BufWriter::with_capacity(1 << 16, std::io::stdout().lock()),
         line: String::new(),
+        asked: Vec::with_capacity(BATCH),
+        found: Vec::new(),
+        id: String::new(),
     };
     if opts.hashes.is_empty() {
-        let mut input = BufReader::with_capacity(1 << 16, standard_input()?);
-        let (mut line, mut number) = (Vec::with_capacity(80), 0_u64);
-        while input.read_until(b'\n', &mut line)? > 0 {
-            number += 1;
-            let text = line.trim_ascii();
-            if !text.is_empty() {
-                answers.answer(text).with_context(|| format!("standard input, line {number}"))?;
-            }
-            line.clear();
-        }
+        answers.of_lines(BufReader::with_capacity(1 << 16, standard_input()?))?;
     }
     for (number, text) in (1..).zip(&opts.hashes) {
-        answers.answer(text.trim().as_bytes()).with_context(|| format!("argument {number}"))?;
+        answers.ask(text.trim().as_bytes()).with_context(|| format!("argument {number}"))?;
     }
+    answers.answer()?;
     answers.out.flush().context("cannot write to standard output")?;
     Ok(Exit::Complete)
 }
@@ -46,13 +49,34 @@ pub(super) fn lookup(opts: &LookupOpts) -> anyhow::Result<Exit> {
 struct Answers<'a, W: Write> {
     set: &'a CompiledSet,
     name: String,
+    /// Which digests the set has, in the order of their columns.
+    has: [bool; 4],
     out: W,
     line: String,
+    /// Questions that wait for their answers.
+    asked: Vec<(&'static [Algorithm], Digest)>,
+    /// Numbers of the entries found, with the place of their question.
+    found: Vec<(usize, u32)>,
+    id: String,
 }
 
 impl<W: Write> Answers<'_, W> {
-    /// One line for one digest.
-    fn answer(&mut self, text: &[u8]) -> anyhow::Result<()> {
+    /// Answers a digest a line.
+    fn of_lines(&mut self, mut input: impl BufRead) -> anyhow::Result<()> {
+        let (mut line, mut number) = (Vec::with_capacity(80), 0_u64);
+        while input.read_until(b'\n', &mut line)? > 0 {
+            number += 1;
+            let text = line.trim_ascii();
+            if !text.is_empty() {
+                self.ask(text).with_context(|| format!("standard input, line {number}"))?;
+            }
+            line.clear();
+        }
+        Ok(())
+    }
+
+    /// Takes a question; answers those that wait where they are a batch.
+    fn ask(&mut self, text: &[u8]) -> anyhow::Result<()> {
         let algorithms: &[Algorithm] = match text.len() {
             32 => &[Algorithm::Md5],
             40 => &[Algorithm::Sha1],
@@ -60,44 +84,81 @@ impl<W: Write> Answers<'_, W> {
             _ => &[],
         };
         let digest = Digest::from_hex(text).filter(|_| !algorithms.is_empty());
-        let Some(digest) = digest else { bail!("expected 32, 40 or 64 hex digits") };
-        let tables = self.set.tables();
-        if !algorithms.iter().any(|one| tables.iter().any(|table| table.algorithm == *one)) {
+        // What was asked before is answered all the same.
+        let Some(digest) = digest else {
+            self.answer()?;
+            bail!("expected 32, 40 or 64 hex digits")
+        };
+        let has = |one: &Algorithm| self.has.get(*one as usize).is_some_and(|has| *has);
+        if !algorithms.iter().any(has) {
+            self.answer()?;
             let names: Vec<_> = algorithms.iter().map(|one| one.as_str()).collect();
             // "none" would read as if it had been looked for.
             bail!("the set has no {} digests", names.join(" and no "));
         }
-        let mut hex = [0; Digest::LONGEST_HEX];
+        self.asked.push((algorithms, digest));
+        if self.asked.len() < BATCH { Ok(()) } else { self.answer() }
+    }
+
+    /// A line for each question that waits.
+    fn answer(&mut self) -> anyhow::Result<()> {
+        let asked = std::mem::take(&mut self.asked);
+        for algorithm in Algorithm::ALL {
+            let of = asked.iter().filter(|(all, _)| all.contains(algorithm)).map(|(_, one)| one);
+            self.set.announce(*algorithm, of);
+        }
+        self.found.clear();
+        for (place, (algorithms, digest)) in asked.iter().enumerate() {
+            let first = self.found.len();
+            for algorithm in *algorithms {
+                let numbers = self.set.find(*algorithm, digest);
+                self.found.extend(numbers.map(|number| (place, number)));
+            }
+            if self.found.len() > first + 1
+                && let Some(own) = self.found.get_mut(first..)
+            {
+                own.sort_unstable();
+            }
+        }
+        self.found.dedup();
+        self.set.announce_entries(self.found.iter().map(|(_, number)| *number));
+        let found = std::mem::take(&mut self.found);
+        let mut rest = found.as_slice();
         self.line.clear();
-        self.line.push_str(digest.hex(&mut hex));
-        let mut numbers: Vec<u32> = Vec::new();
-        for algorithm in algorithms {
-            numbers.extend(self.set.find(*algorithm, &digest));
+        for (place, (_, digest)) in asked.iter().enumerate() {
+            let count = rest.iter().take_while(|(of, _)| *of == place).count();
+            let (own, others) = rest.split_at(count);
+            rest = others;
+            self.line.push_str(digest.hex(&mut [0; Digest::LONGEST_HEX]));
+            match own {
+                [] => self.line.push_str(",none,,\n"),
+                _ => self.tell(own)?,
+            }
         }
-        if numbers.is_empty() {
-            self.line.push_str(",none,,\n");
-        } else {
-            self.found(&mut numbers)?;
-        }
-        self.out.write_all(self.line.as_bytes()).context("cannot write to standard output")
+        let written = self.out.write_all(self.line.as_bytes());
+        (self.asked, self.found) = (asked, found);
+        self.asked.clear();
+        written.context("cannot write to standard output")
     }
 
     /// The kind that counts, the set, and the entries.
-    fn found(&mut self, numbers: &mut Vec<u32>) -> anyhow::Result<()> {
-        numbers.sort_unstable();
-        numbers.dedup();
-        let mut kinds = Vec::new();
-        let mut ids = Vec::new();
-        for number in numbers {
-            let entry = self.set.entry(*number).context("an entry of the set is not readable")?;
-            kinds.push(entry.kind);
-            ids.push(cell(entry.id.as_bytes()));
-        }
+    fn tell(&mut self, found: &[(usize, u32)]) -> anyhow::Result<()> {
+        let mut kinds = [false; 3];
         // An alert is never hidden by another entry of the same digest.
         let order = [SetKind::Alert, SetKind::Info, SetKind::Ignore];
-        let kind = order.into_iter().find(|kind| kinds.contains(kind)).unwrap_or(SetKind::Alert);
-        let ids = csv_cell(&ids.join(";"));
-        for text in [",", kind.as_str(), ",", &self.name, ",", &ids, "\n"] {
+        let mut ids = String::new();
+        for (_, number) in found {
+            self.id.clear();
+            let kind = self.set.id_and_kind(*number, &mut self.id);
+            let kind = kind.context("an entry of the set is not readable")?;
+            kinds.iter_mut().zip(order).for_each(|(is, one)| *is |= one == kind);
+            if !ids.is_empty() {
+                ids.push(';');
+            }
+            ids.push_str(&cell(self.id.as_bytes()));
+        }
+        let kind = order.iter().zip(kinds).find(|(_, is)| *is).map_or(SetKind::Alert, |(k, _)| *k);
+        for text in [",", kind.as_str(), ",", &self.name, ",", &csv_cell(&ids), "\n"] {
             self.line.push_str(text);
         }
         Ok(())

@@ -285,6 +285,31 @@ impl CompiledSet {
         table.map_or(Records::None, |table| table.find(file, digest))
     }
 
+    /// Makes ready for the look-up of all of these digests: each is then found sooner.
+    pub fn announce<'d>(&self, algorithm: Algorithm, digests: impl Iterator<Item = &'d Digest>) {
+        let tables = self.tables.iter().zip(Algorithm::ALL);
+        let table = tables.filter(|(_, one)| **one == algorithm).find_map(|(t, _)| t.as_ref());
+        let Some(table) = table else { return };
+        let file = self.bytes.all();
+        let sum = digests.fold(0, |sum: u64, d| sum.wrapping_add(table.touch(file, d)));
+        std::hint::black_box(sum);
+    }
+
+    /// Makes ready for reading all of these entries.
+    pub fn announce_entries(&self, numbers: impl Iterator<Item = u32>) {
+        let file = self.bytes.all();
+        let first = |number| slice(file, self.record_offset(number), 1)?.first().copied();
+        let sum = numbers.fold(0, |sum: u8, n| sum.wrapping_add(first(n).unwrap_or(0)));
+        std::hint::black_box(sum);
+    }
+
+    /// Appends the identifier of an entry; its kind. `None` where there is no such entry.
+    pub fn id_and_kind(&self, number: u32, id: &mut String) -> Option<SetKind> {
+        let row = self.row(number)?;
+        self.id(&row, id)?;
+        row.kind()
+    }
+
     fn record_offset(&self, number: u32) -> u64 {
         let at = u64::from(number).saturating_mul(wide(self.record_stride));
         self.records.0.saturating_add(at)
@@ -302,18 +327,8 @@ impl CompiledSet {
     /// An entry by its number; `None` where there is none, or it refers to what is not there.
     pub fn entry(&self, number: u32) -> Option<SetEntry> {
         let row = self.row(number)?;
-        let id = match row.id() {
-            Id::Text(at) => self.text(at)?.into(),
-            Id::Line { list, line } => {
-                let sources = &self.about.sources;
-                let source = sources.get(usize::try_from(list).ok()?)?;
-                let row = if source.by_record { "record" } else { "line" };
-                match sources.len() {
-                    1 => format!("{row}:{line}"),
-                    _ => format!("list:{}:{row}:{line}", list.saturating_add(1)),
-                }
-            }
-        };
+        let mut id = String::new();
+        self.id(&row, &mut id)?;
         let category = match row.category() {
             Some(number) => Some(Arc::clone(self.categories.get(usize::try_from(number).ok()?)?)),
             None => None,
@@ -336,6 +351,25 @@ impl CompiledSet {
             series,
             victim_identified: row.victim_identified(),
         })
+    }
+
+    /// Appends the identifier of a row.
+    fn id(&self, row: &Row, to: &mut String) -> Option<()> {
+        match row.id() {
+            Id::Text(at) => to.push_str(self.text(at)?),
+            Id::Line { list, line } => {
+                let sources = &self.about.sources;
+                let source = sources.get(usize::try_from(list).ok()?)?;
+                if sources.len() > 1 {
+                    to.push_str("list:");
+                    push_number(to, list.saturating_add(1));
+                    to.push(':');
+                }
+                to.push_str(if source.by_record { "record:" } else { "line:" });
+                push_number(to, line);
+            }
+        }
+        Some(())
     }
 
     fn text(&self, at: u64) -> Option<&str> {
@@ -504,4 +538,19 @@ fn table(frame: &Frame, about: &About, algorithm: Algorithm) -> Result<Option<Ta
     let groups = place(SectionKind::Groups).unwrap_or((0, 0));
     let (home, displacement) = (facts.home, facts.displacement);
     Ok(Some(Table { keys, home, displacement, cold_stride, hot, cold, groups }))
+}
+
+/// Appends a number in decimal digits.
+fn push_number(to: &mut String, number: u64) {
+    let (mut rest, mut digits) = (number, [0_u8; 20]);
+    let mut first = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0'.saturating_add(u8::try_from(rest % 10).unwrap_or(0));
+        (rest, first) = (rest / 10, at);
+        if rest == 0 {
+            break;
+        }
+    }
+    let digits = digits.get(first..).unwrap_or_default();
+    to.push_str(std::str::from_utf8(digits).unwrap_or_default());
 }

@@ -32,7 +32,7 @@ fn vics(folder: &Path, records: u32) -> String {
 fn options(folder: &Path, name: &str) -> ListOptions {
     let scheme = folder.join("s.toml");
     let scheme = scheme.is_file().then(|| Scheme::read(scheme.to_str().unwrap()).unwrap().into());
-    ListOptions { accept_polarity: true, scheme, ..list(SetKind::Alert, &folder.join(name)) }
+    ListOptions { accept_polarity: true, scheme, ..list(SetKind::Alert, folder.join(name)) }
 }
 
 fn entries(folder: &Path, name: &str) -> Vec<SetEntry> {
@@ -41,7 +41,7 @@ fn entries(folder: &Path, name: &str) -> Vec<SetEntry> {
 
 fn compiled(folder: &Path, name: &str) -> Vec<SetEntry> {
     let set = CompiledSet::open(&folder.join(name), Access::Mapped).unwrap();
-    (0..u32::try_from(set.len()).unwrap()).map(|n| set.entry(n).unwrap()).collect()
+    (0..set.len()).map(|n| set.entry(n).unwrap()).collect()
 }
 
 #[test]
