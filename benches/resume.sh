@@ -16,7 +16,7 @@ for n in range(int(sys.argv[2])):
     folder = f"{root}/{n // 1000:04}"
     if n % 1000 == 0:
         os.makedirs(folder)
-    with open(f"{folder}/{n:07}.bin", "wb") as file:
+    with open(f"{folder}/{n:07}.dat", "wb") as file:
         file.write(rng.randbytes(rng.randrange(1024, 8192)))
 PY
 fi

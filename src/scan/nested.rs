@@ -92,7 +92,16 @@ pub(super) struct Images(Mutex<Layer>);
 struct Layer {
     kept: BTreeMap<OrderKey, Kept>,
     /// How many files of each evidence item are not remembered.
-    left_out: BTreeMap<u32, u64>,
+    left_out: BTreeMap<u32, LeftOut>,
+}
+
+/// Files that are not remembered.
+#[derive(Debug, Default, Clone, Copy)]
+struct LeftOut {
+    images: u64,
+    /// Files that nothing but their names makes parts of an image: where there is no image, nothing
+    /// is lost with them.
+    parts: u64,
 }
 
 impl Images {
@@ -146,7 +155,8 @@ impl Layer {
         if self.kept.len() > MOST_KEPT
             && let Some((_, last)) = self.kept.pop_last()
         {
-            let count = self.left_out.entry(last.evidence).or_default();
+            let LeftOut { images, parts } = self.left_out.entry(last.evidence).or_default();
+            let count = if last.role == Role::Part { parts } else { images };
             *count = count.saturating_add(1);
         }
     }

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Kept, Reading, Role};
+use super::{Kept, LeftOut, Reading, Role};
 use crate::bytes::ReadAt;
 use crate::evidence::image::{Beside, Image, ImageError, Inside};
 use crate::item::OrderKey;
@@ -18,7 +18,7 @@ use crate::problem::{Code, Problem, Stage};
 /// The remembered files of a layer, in the order of their rows.
 pub(in crate::scan) struct Batch {
     pub(super) all: Vec<Kept>,
-    pub(super) left_out: BTreeMap<u32, u64>,
+    pub(super) left_out: BTreeMap<u32, LeftOut>,
     /// The places of the files of each folder, by their names in lower case.
     folders: BTreeMap<String, Names>,
 }
@@ -26,7 +26,7 @@ pub(in crate::scan) struct Batch {
 type Names = BTreeMap<Vec<u8>, Vec<usize>>;
 
 impl Batch {
-    pub(super) fn new(all: Vec<Kept>, left_out: BTreeMap<u32, u64>) -> Self {
+    pub(super) fn new(all: Vec<Kept>, left_out: BTreeMap<u32, LeftOut>) -> Self {
         let mut folders = BTreeMap::<String, Names>::new();
         for (place, kept) in all.iter().enumerate() {
             let names = folders.entry(folder_of(kept)).or_default();

@@ -7,7 +7,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::{
-    At, Batch, Images, Kept, MOST_KEPT, MOST_LAYERS, MOST_MEDIA, MOST_UNSTORED, Reading, Role,
+    At, Batch, Images, Kept, LeftOut, MOST_KEPT, MOST_LAYERS, MOST_MEDIA, MOST_UNSTORED, Reading,
+    Role,
 };
 use crate::bytes::ReadAt;
 use crate::evidence::image::{Image, Inside};
@@ -89,10 +90,14 @@ impl<'a> Nested<'a> {
     ) -> Vec<(u32, Walked)> {
         let extents = batch.extents(self.reading);
         let mut all = Vec::new();
-        for (evidence, count) in &batch.left_out {
+        for (evidence, LeftOut { images, parts }) in &batch.left_out {
+            let is_image = |kept: &Kept| kept.evidence == *evidence && kept.role != Role::Part;
+            if *images == 0 && !batch.all.iter().any(is_image) {
+                continue;
+            }
             let detail = format!(
-                "{count} files that are images or may be parts of one come after the first \
-                 {MOST_KEPT} and were not opened"
+                "{images} images and {parts} files that may be parts of one come after the first \
+                 {MOST_KEPT} such files and were not opened"
             );
             let problem = Problem::new(Code::LimitReached, Stage::Container, detail);
             let (key, path) = (OrderKey::evidence(*evidence), ObjectPath::evidence(*evidence));
