@@ -12,7 +12,8 @@ use super::opts::{CaseOpts, ReadingOpts, ScanOpts, VerifyWhen};
 use crate::digest::{Algorithm, Digest, Selection};
 use crate::evidence::filesystem;
 use crate::evidence::filesystem::fat::CodePage;
-use crate::hashset::{self, ListAlgorithm, ListOptions, Scheme, SetKind, is_further_part};
+use crate::hashset::compiled;
+use crate::hashset::{ListAlgorithm, ListOptions, Scheme, SetKind, is_further_part};
 use crate::matching::NearOptions;
 use crate::output::Faults;
 use crate::report::Case;
@@ -47,10 +48,7 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
         out: out.context("--out is missing: name the folder for the report")?,
         resume: opts.resume,
         lists: lists(opts, &file)?,
-        set_access: match opts.in_memory || file.in_memory {
-            true => hashset::compiled::Access::InMemory,
-            false => hashset::compiled::Access::Mapped,
-        },
+        set_access: set_access(opts, &file),
         scheme: opts.scheme.clone().or_else(|| file.scheme.clone()),
         digests: digests.map_or(Ok(Selection::ALL), |list| selection(list))?,
         kernels,
@@ -85,6 +83,15 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
         output_faults: Faults::default(),
     };
     Ok((plan, hits_in_code))
+}
+
+/// How the bytes of compiled sets are reached.
+fn set_access(opts: &ScanOpts, file: &CaseFile) -> compiled::Access {
+    if opts.in_memory || file.in_memory {
+        compiled::Access::InMemory
+    } else {
+        compiled::Access::Mapped
+    }
 }
 
 fn cores() -> NonZeroUsize {

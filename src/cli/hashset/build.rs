@@ -32,6 +32,13 @@ pub(super) fn build(opts: &BuildOpts, terminal: &Terminal) -> anyhow::Result<Exi
     for path in &opts.lists {
         lists.extend(lists_in(path)?);
     }
+    // One that is left of another set would be taken for what this one lacks.
+    let rejects = rejects_of(&opts.out);
+    anyhow::ensure!(
+        rejects.symlink_metadata().is_err(),
+        "{}: is there from another set of this name; remove it, or choose another name",
+        shown(&rejects)
+    );
     let (out, name) = new_file(&opts.out)?;
     let made = make(opts, kind, &lists, &out, &name);
     let (built, rejects) = match made {
@@ -95,9 +102,6 @@ fn make(
     out: &OutputDir,
     name: &str,
 ) -> anyhow::Result<(Built, usize)> {
-    let scheme =
-        opts.scheme.as_ref().map(|scheme| Scheme::read(scheme).map(Arc::new)).transpose()?;
-    let algorithm = opts.algorithm.as_ref().map(|word| list_algorithm(word)).transpose()?;
     let pool = Arc::new(rayon::ThreadPoolBuilder::new().build()?);
     let facts = SetFacts {
         name: opts.name.clone(),
@@ -110,6 +114,44 @@ fn make(
     let builder = Builder::new(out, facts, budget, Arc::clone(&pool))?;
     let most = opts.allow_rejects;
     let mut rows = Rows { builder, by_record: false, rejects: Vec::new(), most, failed: None };
+    let infos = read(opts, kind, lists, &pool, &mut rows)?;
+    let agreed = |given: &Option<String>, of: fn(&SetInfo) -> &str| {
+        let mut stated: Vec<_> = infos.iter().map(|info| of(info).to_owned()).collect();
+        stated.dedup();
+        given.clone().unwrap_or_else(|| stated.join("; "))
+    };
+    let publisher = agreed(&opts.publisher, |info| &info.publisher);
+    let version = agreed(&opts.set_version, |info| &info.version);
+    let Rows { mut builder, rejects, .. } = rows;
+    builder.stated(publisher, version);
+    let named = format!("{name}.rejects.csv");
+    if !rejects.is_empty() {
+        // Before the set: a set without the file that names what it lacks must not be.
+        let text = rejects_csv(&rejects);
+        out.write_whole(&named, |file| file.write_all(&text?))?;
+    }
+    match builder.finish(name) {
+        Ok(built) => Ok((built, rejects.len())),
+        Err(error) => {
+            if !rejects.is_empty() {
+                out.remove(&named)?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Gives the rows of each list to `rows`; what the lists say of themselves.
+fn read(
+    opts: &BuildOpts,
+    kind: SetKind,
+    lists: &[PathBuf],
+    pool: &rayon::ThreadPool,
+    rows: &mut Rows<'_>,
+) -> anyhow::Result<Vec<SetInfo>> {
+    let scheme =
+        opts.scheme.as_ref().map(|scheme| Scheme::read(scheme).map(Arc::new)).transpose()?;
+    let algorithm = opts.algorithm.as_ref().map(|word| list_algorithm(word)).transpose()?;
     let mut infos = Vec::new();
     for path in lists {
         let options = ListOptions {
@@ -120,37 +162,16 @@ fn make(
             accept_polarity: opts.accept_polarity,
         };
         rows.by_record = false;
-        let read = read_list(&options, &pool, &mut rows);
+        let taken = read_list(&options, pool, rows);
         if let Some(error) = rows.failed.take() {
             return Err(error.into());
         }
-        let (info, counts) = read?;
+        let (info, counts) = taken?;
         let file = cell(path.file_name().unwrap_or_default().as_encoded_bytes());
         rows.builder.end_source(Source::of(&info, file, rows.by_record, counts));
         infos.push(info);
     }
-    let agreed = |given: &Option<String>, of: fn(&SetInfo) -> &str| {
-        let mut stated: Vec<_> = infos.iter().map(|info| of(info).to_owned()).collect();
-        stated.dedup();
-        given.clone().unwrap_or_else(|| stated.join("; "))
-    };
-    let publisher = agreed(&opts.publisher, |info| &info.publisher);
-    let version = agreed(&opts.set_version, |info| &info.version);
-    let Rows { mut builder, rejects, .. } = rows;
-    builder.stated(publisher, version);
-    if !rejects.is_empty() {
-        // Before the set: a set without the file that names what it lacks must not be.
-        let text = rejects_csv(&rejects);
-        out.write_whole(&format!("{name}.rejects.csv"), |file| file.write_all(&text?))?;
-    }
-    let built = match builder.finish(name) {
-        Ok(built) => built,
-        Err(error) => {
-            out.remove(&format!("{name}.rejects.csv"))?;
-            return Err(error.into());
-        }
-    };
-    Ok((built, rejects.len()))
+    Ok(infos)
 }
 
 /// The sink between a list and the builder.

@@ -197,11 +197,7 @@ impl<'a> Journal<'a> {
                 }
             }
         }
-        for (key, name) in begun {
-            let before = suspects.get(&key).filter(|suspect| suspect.name == name);
-            let deaths = before.map_or(0, |suspect| suspect.deaths).saturating_add(1);
-            suspects.insert(key.clone(), Suspect { key, name, deaths });
-        }
+        count_deaths(&mut suspects, begun);
         let mut file = out.append_after(FILE, reader.position())?;
         file.sync()?;
         let places = Arc::new(known.finish()?);
@@ -335,6 +331,15 @@ impl<'a> Journal<'a> {
         checksum_at.copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
         self.position += u64::try_from(frame.len()).unwrap_or(u64::MAX);
         Ok(())
+    }
+}
+
+/// Counts one more death of the process for each object that was in progress at its end.
+fn count_deaths(suspects: &mut BTreeMap<OrderKey, Suspect>, begun: BTreeMap<OrderKey, u32>) {
+    for (key, name) in begun {
+        let before = suspects.get(&key).filter(|suspect| suspect.name == name);
+        let deaths = before.map_or(0, |suspect| suspect.deaths).saturating_add(1);
+        suspects.insert(key.clone(), Suspect { key, name, deaths });
     }
 }
 

@@ -118,4 +118,7 @@ fn rows_left_out_are_named_and_one_more_than_allowed_refuses_the_list() {
     assert!(!rejects.contains(good_row) && !rejects.contains("xyz"), "{rejects}");
     let set = CompiledSet::open(&folder.join("l.ahs"), Access::Mapped).unwrap();
     assert_eq!((set.counts().rejected, set.counts().accepted), (2, 2));
+    std::fs::remove_file(folder.join("l.ahs")).unwrap();
+    let (code, _, errors) = build("2");
+    assert!(code == 2 && errors.contains("l.ahs.rejects.csv"), "{code}: {errors}");
 }
