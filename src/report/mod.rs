@@ -35,7 +35,7 @@ pub use custody::{Actor, Custody, Event};
 pub use finished::finished;
 pub use journal::{Frame, Journal, JournalReader, Known, KnownRecords, Resumed, Suspect};
 pub use manifest::Manifest;
-pub use record::{PictureFacts, Record};
+pub use record::{Outline, PictureFacts, Record};
 pub use row::{cells_of, row_of};
 pub use run::{
     Balance, Case, CompiledRecord, Host, Rows, RunManifest, RunState, SetRecord, Source,

@@ -25,6 +25,8 @@ pub(super) struct Brief<'a> {
     /// `media_status`, where it is a picture.
     pub(super) media_status: Option<&'a str>,
     pub(super) pdq_quality: Option<u8>,
+    /// [`Record::image`].
+    pub(super) image: bool,
     /// True where the record has more to say: findings, problems, a parent.
     pub(super) more: bool,
 }
@@ -43,6 +45,7 @@ impl<'a> Brief<'a> {
             detected_type: record.detected_type.as_deref(),
             media_status: picture.map(|picture| &*picture.media_status),
             pdq_quality: picture.and_then(|picture| picture.pdq_quality),
+            image: record.image,
             more: record.parent.is_some()
                 || !record.findings.is_empty()
                 || !record.problems.is_empty(),

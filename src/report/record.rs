@@ -4,6 +4,7 @@ use crate::digest::{Digests, LowInformation};
 use crate::item::{ItemMeta, OrderKey, Status};
 use crate::matching::{Disposition, Finding};
 use crate::problem::{Code, Problem};
+use crate::report::ready::{Brief, Ready};
 use crate::report::tables::Cells;
 use crate::report::{ReportError, compact, ready};
 
@@ -87,7 +88,7 @@ impl Record {
     /// True where what it says stays true as long as the object does not change; what a passing
     /// trouble may have caused is to be tried again.
     pub fn is_lasting(&self) -> bool {
-        matches!(self.status, Status::Hashed | Status::Special)
+        is_lasting(self.status)
     }
 
     /// Appends the record as it stands in a journal frame, behind what is ready of it.
@@ -108,6 +109,19 @@ impl Record {
         postcard::from_bytes(ready::split(bytes)?.1).map_err(ReportError::Decode)
     }
 
+    /// What has to hold for an encoded record to be still true, without the rest of it.
+    ///
+    /// # Errors
+    /// [`ReportError::Decode`].
+    pub fn outline(bytes: &[u8]) -> Result<Outline<'_>, ReportError> {
+        let Brief { status, disposition, image, .. } = Ready::of(bytes)?.brief;
+        let record = ready::split(bytes)?.1;
+        let (front, _): (Front<'_>, _) =
+            postcard::take_from_bytes(record).map_err(ReportError::Decode)?;
+        let Front { path, meta, .. } = front;
+        Ok(Outline { path, meta, lasting: is_lasting(status), disposition, image })
+    }
+
     /// The order key of an encoded record.
     ///
     /// # Errors
@@ -115,6 +129,38 @@ impl Record {
     pub fn key_of(bytes: &[u8]) -> Result<OrderKey, ReportError> {
         Head::of(bytes).map(|head| OrderKey::from_bytes(head.key))
     }
+}
+
+/// As [`Record::is_lasting`].
+const fn is_lasting(status: Status) -> bool {
+    matches!(status, Status::Hashed | Status::Special)
+}
+
+/// What an encoded record says of its object, as far as it takes to see whether that is the same.
+pub struct Outline<'a> {
+    /// [`Record::path`].
+    pub path: &'a str,
+    /// [`Record::meta`].
+    pub meta: ItemMeta,
+    /// [`Record::is_lasting`].
+    pub lasting: bool,
+    /// [`Record::disposition`].
+    pub disposition: Disposition,
+    /// [`Record::image`].
+    pub image: bool,
+}
+
+/// The fields of a record up to what is known of it beside its content, in their order.
+#[derive(serde::Deserialize)]
+struct Front<'a> {
+    #[serde(borrow)]
+    _key: &'a [u8],
+    _digests: &'a [u8],
+    _parent: Option<&'a [u8]>,
+    _evidence: u32,
+    path: &'a str,
+    _file_name: &'a [u8],
+    meta: ItemMeta,
 }
 
 /// What the sort has to know of an encoded record.

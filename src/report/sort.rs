@@ -337,8 +337,8 @@ impl RunWriter {
 
 /// Sorts the starts of rows by key, then by the order the rows came in.
 ///
-/// The eight bytes after what all keys share decide nearly always, and are compared without a look
-/// at the rows.
+/// The sixteen bytes after what all keys share, a folder and an object in it where they are order
+/// keys, decide nearly always, and are compared without a look at the rows.
 fn order(rows: &[u8], starts: &mut [usize]) {
     let key = |start: usize| split(rows.get(start..).unwrap_or_default()).0;
     let first = starts.first().map_or(&[][..], |start| key(*start));
@@ -352,12 +352,13 @@ fn order(rows: &[u8], starts: &mut [usize]) {
     });
     // A shorter key is padded, so that it is never before one that it comes after.
     let next = |start: usize| {
-        let mut next = [0; 8];
+        let mut next = [0; 16];
         let rest = key(start).get(shared..).unwrap_or_default();
         next.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        u64::from_be_bytes(next)
+        u128::from_be_bytes(next)
     };
-    let mut places: Vec<(u64, usize)> = starts.iter().map(|start| (next(*start), *start)).collect();
+    let mut places: Vec<(u128, usize)> =
+        starts.iter().map(|start| (next(*start), *start)).collect();
     places.sort_unstable_by(|(next_a, a), (next_b, b)| {
         next_a.cmp(next_b).then_with(|| key(*a).cmp(key(*b))).then(a.cmp(b))
     });

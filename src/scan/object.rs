@@ -311,10 +311,8 @@ fn mismatch(file_type: Option<FileType>, bytes: u64, extension: &[u8]) -> Option
     if let Some(file_type) = file_type {
         return Some(signature::type_mismatch(file_type, extension));
     }
-    let lower = extension.to_ascii_lowercase();
-    let marked = FileType::ALL.iter().any(|known| {
+    let marked = signature::claimed(extension).any(|known| {
         matches!(known.family(), Family::Picture | Family::Video | Family::Audio | Family::Archive)
-            && known.extensions().iter().any(|one| one.as_bytes() == lower)
     });
     (marked && bytes > 0).then_some(true)
 }

@@ -19,9 +19,9 @@ use super::content::BUFFER_BYTES;
 use super::flight::{self, Flight};
 use super::nested::{At, Given, Nested, Reading};
 use super::object::{Shared, Worker, failed};
-use super::resume::{Checked, Earlier, Job, Join, Settled};
+use super::resume::{Checked, Earlier, Job, Join, Keys, Met, Settled};
 use crate::evidence::{EvidenceSource, Walked};
-use crate::item::{Contents, Examined, Item, OrderKey};
+use crate::item::{Contents, Examined, Item};
 use crate::matching::Disposition;
 use crate::report::{InProgress, Record, ReportError};
 
@@ -49,18 +49,11 @@ pub(super) struct Pipeline<'a> {
 pub(super) enum Done {
     /// The record of an object that was examined.
     Record(Box<Record>),
-    /// The earlier record of an object, still true.
-    Confirmed(Still),
+    /// Earlier records that are still true, and that of the last one where a person wants to know
+    /// of it.
+    Confirmed(Keys, Option<Box<Record>>),
     /// What was given so far has to be durable before an object is begun that may end the process.
     Alone,
-}
-
-/// An earlier record that is still true.
-pub(super) struct Still {
-    pub(super) key: OrderKey,
-    /// The record where a person wants to know of it. Most are nothing to tell and end where they
-    /// were made: to free what another thread allocated costs both.
-    pub(super) told: Option<Box<Record>>,
 }
 
 /// Objects of an image that are put into the order of their bytes on the medium before they are
@@ -78,8 +71,14 @@ struct Walks {
     error: Option<ReportError>,
 }
 
+/// Where the walker gives what it met.
+struct Outlets {
+    items: Sender<Job>,
+    records: Sender<Done>,
+}
+
 /// Lists objects on the walker's thread.
-type List<'a> = dyn Fn(&Sender<Job>, &mut Walks) -> Result<(), ReportError> + Sync + 'a;
+type List<'a> = dyn Fn(&Outlets, &mut Walks) -> Result<(), ReportError> + Sync + 'a;
 
 impl Pipeline<'_> {
     /// Walks, reads and matches everything: the evidence, then the images that were found in it, then
@@ -94,12 +93,12 @@ impl Pipeline<'_> {
         &self,
         write: &mut dyn FnMut(Done) -> Result<(), E>,
     ) -> Result<Vec<Walked>, E> {
-        let mut ended = self.pass(&|items, walks| self.walk_into(items, walks), write)?.ended;
+        let mut ended = self.pass(&|outlets, walks| self.walk_into(outlets, walks), write)?.ended;
         let nested = Mutex::new(Nested::new(self.inside, self.shared.cancel));
         let lock = || nested.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(batch) = self.shared.images.take().filter(|_| !self.is_cancelled()) {
-            let walk = |items: &Sender<Job>, walks: &mut Walks| {
-                let mut feed = Feed::new(self, items)?;
+            let walk = |outlets: &Outlets, walks: &mut Walks| {
+                let mut feed = Feed::new(self, outlets)?;
                 let mut emit = |evidence, given| match given {
                     Given::Item(item) => feed.take(evidence, item),
                     Given::End => feed.window.flush(),
@@ -127,7 +126,8 @@ impl Pipeline<'_> {
         let (items_in, items) = bounded::<Job>(ITEMS);
         let (records_in, records) = bounded::<Done>(RECORDS);
         let mut walked = std::thread::scope(|scope| {
-            let walker = scope.spawn(move || self.walk(walk, &items_in));
+            let outlets = Outlets { items: items_in, records: records_in.clone() };
+            let walker = scope.spawn(move || self.walk(walk, &outlets));
             for number in 0..self.threads {
                 let (items, records_in) = (items.clone(), records_in.clone());
                 scope.spawn(move || self.work(number, &items, &records_in));
@@ -180,17 +180,17 @@ impl Pipeline<'_> {
         lost
     }
 
-    fn walk(&self, walk: &List<'_>, items: &Sender<Job>) -> Walks {
+    fn walk(&self, walk: &List<'_>, outlets: &Outlets) -> Walks {
         let mut walks = Walks::default();
-        if let Err(error) = walk(items, &mut walks) {
+        if let Err(error) = walk(outlets, &mut walks) {
             self.cancel();
             walks.error = Some(error);
         }
         walks
     }
 
-    fn walk_into(&self, items: &Sender<Job>, walks: &mut Walks) -> Result<(), ReportError> {
-        let mut feed = Feed::new(self, items)?;
+    fn walk_into(&self, outlets: &Outlets, walks: &mut Walks) -> Result<(), ReportError> {
+        let mut feed = Feed::new(self, outlets)?;
         for (number, root) in (1..).zip(self.roots) {
             if self.is_cancelled() || feed.failed.is_some() {
                 break;
@@ -299,23 +299,18 @@ impl Pipeline<'_> {
     fn unsettled(&self, job: Job, emit: &mut dyn FnMut(Done)) -> Option<Job> {
         match job.settled(self.checked) {
             Some(Settled::Confirmed(record)) => {
-                self.count(&record);
-                let found = record.disposition != Disposition::None;
-                let (key, image) = (job.item.key.clone(), record.image);
-                let told = found.then_some(record);
-                let inside = u64::try_from(job.inside.len()).unwrap_or(u64::MAX);
-                self.shared.children.fetch_add(inside, Ordering::Relaxed);
-                for key in job.inside {
-                    emit(Done::Confirmed(Still { key, told: None }));
-                }
-                if image {
+                self.count(record.disposition, record.is_lasting(), job.inside.len());
+                let mut keys = Keys::default();
+                job.inside.iter().chain([&job.item.key]).for_each(|key| keys.push(key));
+                if record.image {
                     self.look_again(job.evidence, job.item);
                 }
-                emit(Done::Confirmed(Still { key, told }));
+                let found = record.disposition != Disposition::None;
+                emit(Done::Confirmed(keys, found.then_some(record)));
                 None
             }
             Some(Settled::GivenUp(record)) => {
-                self.count(&record);
+                self.count(record.disposition, record.is_lasting(), 0);
                 emit(Done::Record(record));
                 None
             }
@@ -332,12 +327,15 @@ impl Pipeline<'_> {
         }
     }
 
-    fn count(&self, record: &Record) {
+    /// Counts an object that is not read, and the objects inside it.
+    fn count(&self, disposition: Disposition, lasting: bool, inside: usize) {
         let counters = self.shared.counters;
         let add = |counter: &AtomicU64, yes| counter.fetch_add(u64::from(yes), Ordering::Relaxed);
         add(&counters.objects, true);
-        add(&counters.alerts, record.disposition == Disposition::Alert);
-        add(&counters.exceptions, !record.is_lasting());
+        add(&counters.alerts, disposition == Disposition::Alert);
+        add(&counters.exceptions, !lasting);
+        let inside = u64::try_from(inside).unwrap_or(u64::MAX);
+        self.shared.children.fetch_add(inside, Ordering::Relaxed);
     }
 }
 
@@ -346,15 +344,17 @@ struct Feed<'a, 'b> {
     pipeline: &'a Pipeline<'b>,
     join: Join<'a>,
     window: Window<'a>,
+    records: &'a Sender<Done>,
     suspects: Vec<Job>,
     failed: Option<ReportError>,
 }
 
 impl<'a, 'b> Feed<'a, 'b> {
-    fn new(pipeline: &'a Pipeline<'b>, items: &'a Sender<Job>) -> Result<Self, ReportError> {
-        let join = Join::new(pipeline.earlier)?;
-        let window = Window { items, jobs: Vec::new() };
-        Ok(Self { pipeline, join, window, suspects: Vec::new(), failed: None })
+    fn new(pipeline: &'a Pipeline<'b>, outlets: &'a Outlets) -> Result<Self, ReportError> {
+        let join = Join::new(pipeline.earlier, pipeline.checked)?;
+        let window = Window { items: &outlets.items, jobs: Vec::new() };
+        let (records, suspects) = (&outlets.records, Vec::new());
+        Ok(Self { pipeline, join, window, records, suspects, failed: None })
     }
 
     fn take(&mut self, evidence: u32, item: Item) -> ControlFlow<()> {
@@ -362,9 +362,15 @@ impl<'a, 'b> Feed<'a, 'b> {
         if self.pipeline.is_lost(evidence) {
             return ControlFlow::Break(());
         }
-        match self.join.job(evidence, item) {
-            Ok(job) if job.is_suspect() => self.suspects.push(job),
-            Ok(job) => return self.window.send(job),
+        match self.join.meet(evidence, item) {
+            Ok(Met::Job(job)) if job.is_suspect() => self.suspects.push(job),
+            Ok(Met::Job(job)) => return self.window.send(job),
+            Ok(Met::Confirmed(inside)) => {
+                self.pipeline.count(Disposition::None, true, inside);
+                if self.join.keys.are_many() {
+                    return self.give_keys();
+                }
+            }
             Err(error) => {
                 self.failed = Some(error);
                 return ControlFlow::Break(());
@@ -373,8 +379,20 @@ impl<'a, 'b> Feed<'a, 'b> {
         ControlFlow::Continue(())
     }
 
+    /// Breaks where nobody takes them any more.
+    fn give_keys(&mut self) -> ControlFlow<()> {
+        let keys = std::mem::take(&mut self.join.keys);
+        match self.records.send(Done::Confirmed(keys, None)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+
     fn end(mut self, walks: &mut Walks) -> Result<(), ReportError> {
         let _nobody_listens_any_more = self.window.flush();
+        if !self.join.keys.is_empty() {
+            let _nobody_listens_any_more = self.give_keys();
+        }
         walks.suspects.append(&mut self.suspects);
         self.failed.map_or(Ok(()), Err)
     }

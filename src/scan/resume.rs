@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::object;
 use crate::item::{Item, OrderKey};
+use crate::matching::Disposition;
 use crate::problem::{Code, Problem, Stage};
 use crate::report::{Known, KnownRecords, Record, ReportError, Suspect, name_sum};
 
@@ -45,33 +46,102 @@ pub(super) struct Job {
     pub(super) deaths: u32,
 }
 
+/// Keys of earlier records that are still true: run into one, so that a thread that writes them
+/// frees one thing and not each.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    /// Enough that passing them on costs next to nothing.
+    const MANY: usize = 512;
+
+    pub(super) fn push(&mut self, key: &OrderKey) {
+        self.bytes.extend_from_slice(key.as_bytes());
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// True where they are to be passed on.
+    pub(super) fn are_many(&self) -> bool {
+        self.ends.len() >= Self::MANY
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
+    }
+}
+
+/// What is known of an object that the walk met.
+pub(super) enum Met {
+    /// It is for a worker.
+    Job(Job),
+    /// Its earlier record is still true, has no finding and is of no image; so are the records of
+    /// so many objects inside it.
+    Confirmed(usize),
+}
+
 /// The old records, read beside the walk.
 pub(super) struct Join<'a> {
     records: Option<KnownRecords<'a>>,
     suspects: &'a [Suspect],
+    checked: &'a Checked,
+    /// Records that were found still true, those of objects inside one before its own.
+    pub(super) keys: Keys,
 }
 
 impl<'a> Join<'a> {
-    pub(super) fn new(earlier: Option<&'a Earlier<'_>>) -> Result<Self, ReportError> {
+    pub(super) fn new(
+        earlier: Option<&'a Earlier<'_>>,
+        checked: &'a Checked,
+    ) -> Result<Self, ReportError> {
         let records = earlier.map(|earlier| earlier.known.records()).transpose()?;
         let suspects = earlier.map_or(&[][..], |earlier| &earlier.suspects);
-        Ok(Self { records, suspects })
+        Ok(Self { records, suspects, checked, keys: Keys::default() })
     }
 
-    /// Puts beside an object what is known of it. Objects must come in the order of their keys.
-    pub(super) fn job(&mut self, evidence: u32, item: Item) -> Result<Job, ReportError> {
-        let (mut earlier, mut inside) = (None, Vec::new());
-        if let Some(records) = &mut self.records {
-            earlier = records.at(&item.key)?.map(Box::from);
-            if earlier.is_some() {
-                inside = records.inside(&item.key)?;
-            }
-        }
+    /// Says what is known of an object. Objects must come in the order of their keys.
+    ///
+    /// Whether an ordinary record is still true is seen here: to pass it on to another thread costs
+    /// more than to look.
+    pub(super) fn meet(&mut self, evidence: u32, item: Item) -> Result<Met, ReportError> {
         let name = || name_sum(item.path.name().unwrap_or_default());
         let suspect = self.suspects.iter().find(|s| s.key == item.key && s.name == name());
         let deaths = suspect.map_or(0, |suspect| suspect.deaths);
-        Ok(Job { evidence, item, earlier, inside, deaths })
+        let (mut earlier, mut inside) = (None, Vec::new());
+        if let Some(records) = &mut self.records
+            && let Some(record) = records.at(&item.key)?
+        {
+            let still = deaths == 0 && is_plain_and_true(record, &item);
+            if !still {
+                earlier = Some(Box::from(record));
+            }
+            inside = records.inside(&item.key)?;
+            if still {
+                self.checked.confirmed.fetch_add(1, Ordering::Relaxed);
+                inside.iter().chain([&item.key]).for_each(|key| self.keys.push(key));
+                return Ok(Met::Confirmed(inside.len()));
+            }
+        }
+        Ok(Met::Job(Job { evidence, item, earlier, inside, deaths }))
     }
+}
+
+/// True where an earlier record is still true and there is nothing to do or tell because of it.
+fn is_plain_and_true(record: &[u8], item: &Item) -> bool {
+    Record::outline(record).is_ok_and(|outline| {
+        let plain = outline.disposition == Disposition::None && !outline.image;
+        plain
+            && outline.lasting
+            && outline.path == item.path.text()
+            && item.found.unchanged(&outline.meta)
+    })
 }
 
 impl Job {

@@ -29,7 +29,7 @@ use crate::report::{
 use crate::worker::{Pool, WorkerError};
 
 /// Memory that all sorts of the report may hold together.
-const SORT_MEMORY: usize = 64 << 20;
+const SORT_MEMORY: usize = 160 << 20;
 /// A record is durable at most this long after it was written.
 const SYNC_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -488,9 +488,9 @@ impl Writer<'_, '_> {
                 self.journal.append(record)?;
                 record
             }
-            Done::Confirmed(still) => {
-                self.journal.confirm(&still.key)?;
-                match &still.told {
+            Done::Confirmed(keys, told) => {
+                keys.iter().try_for_each(|key| self.journal.confirm(key))?;
+                match told {
                     Some(record) => record,
                     None => return self.keep(),
                 }

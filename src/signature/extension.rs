@@ -1,6 +1,7 @@
 //! Whether a name claims another type than its content has.
 
 use super::FileType;
+use std::sync::LazyLock;
 
 /// True where the extension claims a known type that the content is not.
 ///
@@ -17,13 +18,42 @@ use super::FileType;
 /// assert!(!type_mismatch(FileType::Jpeg, b"hmm"));
 /// ```
 pub fn type_mismatch(detected: FileType, extension: &[u8]) -> bool {
-    let mut claimed = FileType::ALL.iter().filter(|kind| claims(**kind, extension)).peekable();
-    claimed.peek().is_some() && !claimed.any(|kind| agree(detected, *kind))
+    let mut claimed = claimed(extension).peekable();
+    claimed.peek().is_some() && !claimed.any(|kind| agree(detected, kind))
 }
 
-fn claims(kind: FileType, extension: &[u8]) -> bool {
-    kind.extensions().iter().any(|known| known.as_bytes().eq_ignore_ascii_case(extension))
+/// The types that have this extension, in any case.
+///
+/// ```
+/// use assay::signature::{FileType, claimed};
+/// assert_eq!(claimed(b"JPG").collect::<Vec<_>>(), [FileType::Jpeg]);
+/// assert_eq!(claimed(b"hmm").count(), 0);
+/// ```
+pub fn claimed(extension: &[u8]) -> impl Iterator<Item = FileType> {
+    let mut lower = [0; LONGEST];
+    let (known, length) = (&*EXTENSIONS, extension.len());
+    let lower = lower.get_mut(..length).unwrap_or_default();
+    let fits = lower.len() == length;
+    lower.iter_mut().zip(extension).for_each(|(to, from)| *to = from.to_ascii_lowercase());
+    let start = known.partition_point(|(one, _)| one.as_bytes() < &*lower);
+    let equal = known.get(start..).unwrap_or_default();
+    let end = equal.partition_point(|(one, _)| fits && one.as_bytes() <= &*lower);
+    equal.get(..end).unwrap_or_default().iter().map(|(_, kind)| *kind)
 }
+
+/// No known extension is longer.
+const LONGEST: usize = 16;
+
+/// Every known extension, in lower case, with each type that has it, in their order: it is asked
+/// for every object.
+static EXTENSIONS: LazyLock<Vec<(&str, FileType)>> = LazyLock::new(|| {
+    let mut all = Vec::new();
+    for kind in FileType::ALL {
+        all.extend(kind.extensions().iter().map(|extension| (*extension, *kind)));
+    }
+    all.sort_by_key(|(extension, _)| *extension);
+    all
+});
 
 /// One is the other, or a kind of it, or both are names for one structure.
 fn agree(a: FileType, b: FileType) -> bool {
@@ -95,6 +125,23 @@ mod tests {
         assert!(!type_mismatch(FileType::ThumbsDb, b"DB"));
         assert!(!type_mismatch(FileType::Rtf, b"doc"));
         assert!(type_mismatch(FileType::Jpeg, b"db"));
+    }
+
+    #[test]
+    fn each_extension_is_found_as_by_a_look_at_all_of_them() {
+        for known in FileType::ALL.iter().flat_map(|kind| kind.extensions()) {
+            assert!(known.len() <= LONGEST && *known == known.to_ascii_lowercase(), "{known}");
+            for extension in [(*known).to_owned(), known.to_ascii_uppercase(), format!("{known}x")]
+            {
+                let has = |kind: &&FileType| {
+                    kind.extensions().iter().any(|one| one.eq_ignore_ascii_case(&extension))
+                };
+                let naive: Vec<_> = FileType::ALL.iter().filter(has).copied().collect();
+                assert_eq!(claimed(extension.as_bytes()).collect::<Vec<_>>(), naive);
+            }
+        }
+        assert_eq!(claimed(&[b'j'; 40]).count(), 0);
+        assert_eq!(claimed(b"").count(), 0);
     }
 
     #[test]

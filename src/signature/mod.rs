@@ -44,7 +44,7 @@ mod window;
 mod zip;
 mod zip_length;
 
-pub use extension::type_mismatch;
+pub use extension::{claimed, type_mismatch};
 pub use file_type::{Family, FileType};
 
 use crate::bytes::{Block, ReadAt};

@@ -235,10 +235,12 @@ impl<'a> Journal<'a> {
     ///
     /// # Errors
     /// As [`Journal::append`].
-    pub fn confirm(&mut self, key: &OrderKey) -> Result<(), ReportError> {
-        newest::push_confirmed(&mut self.places, key.as_bytes())?;
+    ///
+    /// - `key`: [`OrderKey::as_bytes`].
+    pub fn confirm(&mut self, key: &[u8]) -> Result<(), ReportError> {
+        newest::push_confirmed(&mut self.places, key)?;
         self.frame(Frame::Confirmed, |out| {
-            out.extend_from_slice(key.as_bytes());
+            out.extend_from_slice(key);
             Ok(())
         })
     }
