@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench lookup -- FOLDER [ENTRIES]...`: builds a file of so many random MD5s in
 //! FOLDER (10,000,000 where none is named; 100,000,000 need 7 GB there and 4 GB for sorting), looks
-//! [`LOOKS`] absent and as many present digests up in the mapped file on one thread, and removes it.
+//! [`LOOKS`] absent and as many present digests up in the mapped file on one thread, one after the
+//! other and in batches of [`BATCH`], and removes it.
 //! With `--keep` the file stays. Medians of [`ROUNDS`] rounds.
 #![allow(clippy::print_stdout, missing_docs, reason = "a program of the benches")]
 
@@ -17,6 +18,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 const LOOKS: u64 = 2_000_000;
 const ROUNDS: usize = 7;
+/// Look-ups that are announced together, as `assay hashset lookup` does.
+const BATCH: usize = 64;
 
 fn main() {
     let (keep, arguments): (Vec<_>, Vec<_>) = std::env::args()
@@ -78,7 +81,17 @@ fn measure(folder: &Path, count: u64, keep: bool) {
     let step = (count / LOOKS).max(1);
     let present: Vec<_> = (0..LOOKS).map(|n| digest(n * step % count)).collect();
     let absent: Vec<_> = (0..LOOKS).map(|n| digest(count + n)).collect();
-    for (what, digests, found) in [("miss", &absent, 0), ("hit", &present, LOOKS)] {
+    looks(&set, "", &absent, &present);
+    let held = CompiledSet::open(&path, Access::InMemory).unwrap();
+    looks(&held, ", in memory", &absent, &present);
+    if !keep {
+        #[expect(clippy::disallowed_methods, reason = "the bench's own file")]
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+fn looks(set: &CompiledSet, how: &str, absent: &[Digest], present: &[Digest]) {
+    for (what, digests, found) in [("miss", absent, 0), ("hit", present, LOOKS)] {
         let mut times: Vec<f64> = (0..ROUNDS)
             .map(|_| {
                 let start = processor_seconds(ClockId::ThreadCPUTime);
@@ -88,11 +101,26 @@ fn measure(folder: &Path, count: u64, keep: bool) {
                 (processor_seconds(ClockId::ThreadCPUTime) - start) / LOOKS as f64 * 1e9
             })
             .collect();
-        println!("  {what}: {:.0} ns (best {:.0})", median(&mut times), times[0]);
-    }
-    if !keep {
-        #[expect(clippy::disallowed_methods, reason = "the bench's own file")]
-        std::fs::remove_file(&path).unwrap();
+        println!("  {what}{how}: {:.0} ns (best {:.0})", median(&mut times), times[0]);
+        let mut times: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let start = processor_seconds(ClockId::ThreadCPUTime);
+                let mut have = 0;
+                for batch in digests.chunks(BATCH) {
+                    batch.iter().for_each(|digest| set.announce(Algorithm::Md5, digest));
+                    let look =
+                        |digest| u64::from(set.find(Algorithm::Md5, digest).next().is_some());
+                    have += batch.iter().map(look).sum::<u64>();
+                }
+                assert_eq!(have, found);
+                (processor_seconds(ClockId::ThreadCPUTime) - start) / LOOKS as f64 * 1e9
+            })
+            .collect();
+        let median = median(&mut times);
+        println!(
+            "  {what}{how}, {BATCH} asked for together: {median:.0} ns (best {:.0})",
+            times[0]
+        );
     }
 }
 

@@ -130,20 +130,24 @@ impl Digest {
 
     /// Reads hex digits of either case; `None` where the text is anything else.
     pub fn from_hex(text: &[u8]) -> Option<Self> {
-        let mut all = [0_u8; 32];
-        let (pairs, rest) = text.as_chunks::<2>();
-        if !rest.is_empty() || pairs.len() > all.len() {
-            return None;
-        }
-        // One look at the end keeps the loop without a branch.
+        // Arithmetic on all 64 digits whatever their number, and one look at the end: so it is done
+        // sixteen at a time. A list has millions of these.
+        let mut digits = [b'0'; Self::LONGEST_HEX];
+        digits.get_mut(..text.len())?.copy_from_slice(text);
         let mut worst = 0_u8;
+        for digit in &mut digits {
+            let (decimal, letter) = (digit.wrapping_sub(b'0'), (*digit | 0x20).wrapping_sub(b'a'));
+            let letter = if letter < 6 { letter + 10 } else { u8::MAX };
+            *digit = if decimal < 10 { decimal } else { letter };
+            worst |= *digit;
+        }
+        let mut all = [0_u8; 32];
+        let (pairs, _) = digits.as_chunks::<2>();
         for (byte, [high, low]) in all.iter_mut().zip(pairs) {
-            let (high, low) = (hex_value(*high), hex_value(*low));
-            worst |= high | low;
             *byte = high << 4 | low & 15;
         }
-        (worst < 16).then_some(())?;
-        Some(Self(all, u8::try_from(pairs.len()).ok()?))
+        let whole = worst < 16 && text.len().is_multiple_of(2);
+        whole.then_some(Self(all, u8::try_from(text.len() / 2).ok()?))
     }
 
     /// The SHA-256 of some parts, one after the other.
@@ -172,6 +176,11 @@ impl Digest {
 
     /// Its text form, put together in `text`.
     pub fn hex<'a>(&self, text: &'a mut [u8; Self::LONGEST_HEX]) -> &'a str {
+        std::str::from_utf8(self.hex_digits(text)).unwrap_or_default()
+    }
+
+    /// As [`Digest::hex`], as bytes.
+    pub fn hex_digits<'a>(&self, text: &'a mut [u8; Self::LONGEST_HEX]) -> &'a [u8] {
         // Arithmetic instead of a table, on all 32 bytes whatever the length: so it is done sixteen
         // digits at a time. A report has millions of these.
         let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
@@ -179,8 +188,7 @@ impl Digest {
         for (pair, byte) in pairs.iter_mut().zip(&self.0) {
             *pair = [digit(byte >> 4), digit(byte & 15)];
         }
-        let text = text.get(..2 * usize::from(self.1)).unwrap_or_default();
-        std::str::from_utf8(text).unwrap_or_default()
+        text.get(..2 * usize::from(self.1)).unwrap_or_default()
     }
 }
 
@@ -343,6 +351,18 @@ mod tests {
         );
         assert!(Algorithm::Sha256.of_nothing().to_string().starts_with("e3b0c44298fc1c14"));
         assert!(Algorithm::Blake3.of_nothing().to_string().starts_with("af1349b9f5f9a1a6"));
+    }
+
+    #[test]
+    fn each_byte_is_a_hex_digit_or_none_as_the_table_says() {
+        for byte in 0..=u8::MAX {
+            for text in [[byte, b'7'], [b'7', byte]] {
+                let [high, low] = text.map(hex_value);
+                let expected = (high | low < 16).then_some([high << 4 | low & 15]);
+                let have = Digest::from_hex(&text).map(|one| one.bytes().to_vec());
+                assert_eq!(have.as_deref(), expected.as_ref().map(<[u8; 1]>::as_slice));
+            }
+        }
     }
 
     #[test]

@@ -71,15 +71,30 @@ fn plain_name(raw: &[u8]) -> Option<&str> {
 /// ```
 pub fn cell(raw: &[u8]) -> String {
     let mut out = String::with_capacity(raw.len());
+    push_cell(&mut out, raw);
+    out
+}
+
+/// Appends what [`cell`] makes of a text.
+pub fn push_cell(out: &mut String, raw: &[u8]) {
+    if let Some(plain) = plain_cell(raw) {
+        return out.push_str(plain);
+    }
     let rest = match raw.split_first() {
         Some((first @ (b'=' | b'+' | b'-' | b'@'), rest)) => {
-            push_byte(&mut out, *first);
+            push_byte(out, *first);
             rest
         }
         _ => raw,
     };
-    push(&mut out, rest, |_| false);
-    out
+    push(out, rest, |_| false);
+}
+
+/// The text itself where a look at its bytes tells that nothing in it is escaped.
+fn plain_cell(raw: &[u8]) -> Option<&str> {
+    let plain = !matches!(raw.first(), Some(b'=' | b'+' | b'-' | b'@'))
+        && raw.iter().all(|byte| matches!(byte, b' '..=b'[' | b']'..=b'~'));
+    plain.then(|| std::str::from_utf8(raw).ok()).flatten()
 }
 
 /// The bytes that an escaped text stands for; `None` where it is no text that [`name`] or

@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::digest::{Algorithm, Digest};
 use crate::hashset::SetKind;
 use crate::hashset::compiled::{Access, CompiledSet};
-use crate::item::escape::cell;
+use crate::item::escape::{cell, push_cell};
 
 /// Questions of a batch.
 const BATCH: usize = 64;
@@ -25,15 +25,18 @@ pub(super) fn lookup(opts: &LookupOpts) -> anyhow::Result<Exit> {
     // A digest that is not found must not be one that a damaged table lost.
     set.verify_tables()?;
     let has = |one| set.tables().iter().any(|table| table.algorithm == one);
+    let mut name = cell(set.info().name.as_bytes());
+    quote(&mut name);
     let mut answers = Answers {
-        name: csv_cell(&cell(set.info().name.as_bytes())),
+        name,
         has: [Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256, Algorithm::Blake3].map(has),
         set: &set,
         out: BufWriter::with_capacity(1 << 16, std::io::stdout().lock()),
-        line: String::new(),
+        line: Vec::new(),
         asked: Vec::with_capacity(BATCH),
         found: Vec::new(),
         id: String::new(),
+        ids: String::new(),
     };
     if opts.hashes.is_empty() {
         answers.of_lines(BufReader::with_capacity(1 << 16, standard_input()?))?;
@@ -52,12 +55,13 @@ struct Answers<'a, W: Write> {
     /// Which digests the set has, in the order of their columns.
     has: [bool; 4],
     out: W,
-    line: String,
+    line: Vec<u8>,
     /// Questions that wait for their answers.
     asked: Vec<(&'static [Algorithm], Digest)>,
     /// Numbers of the entries found, with the place of their question.
     found: Vec<(usize, u32)>,
     id: String,
+    ids: String,
 }
 
 impl<W: Write> Answers<'_, W> {
@@ -96,6 +100,8 @@ impl<W: Write> Answers<'_, W> {
             // "none" would read as if it had been looked for.
             bail!("the set has no {} digests", names.join(" and no "));
         }
+        // Memory fetches what the answer needs while the next questions are read.
+        algorithms.iter().for_each(|one| self.set.announce(*one, &digest));
         self.asked.push((algorithms, digest));
         if self.asked.len() < BATCH { Ok(()) } else { self.answer() }
     }
@@ -103,10 +109,6 @@ impl<W: Write> Answers<'_, W> {
     /// A line for each question that waits.
     fn answer(&mut self) -> anyhow::Result<()> {
         let asked = std::mem::take(&mut self.asked);
-        for algorithm in Algorithm::ALL {
-            let of = asked.iter().filter(|(all, _)| all.contains(algorithm)).map(|(_, one)| one);
-            self.set.announce(*algorithm, of);
-        }
         self.found.clear();
         for (place, (algorithms, digest)) in asked.iter().enumerate() {
             let first = self.found.len();
@@ -121,7 +123,7 @@ impl<W: Write> Answers<'_, W> {
             }
         }
         self.found.dedup();
-        self.set.announce_entries(self.found.iter().map(|(_, number)| *number));
+        self.found.iter().for_each(|(_, number)| self.set.announce_entry(*number));
         let found = std::mem::take(&mut self.found);
         let mut rest = found.as_slice();
         self.line.clear();
@@ -129,13 +131,13 @@ impl<W: Write> Answers<'_, W> {
             let count = rest.iter().take_while(|(of, _)| *of == place).count();
             let (own, others) = rest.split_at(count);
             rest = others;
-            self.line.push_str(digest.hex(&mut [0; Digest::LONGEST_HEX]));
+            self.line.extend_from_slice(digest.hex_digits(&mut [0; Digest::LONGEST_HEX]));
             match own {
-                [] => self.line.push_str(",none,,\n"),
+                [] => self.line.extend_from_slice(b",none,,\n"),
                 _ => self.tell(own)?,
             }
         }
-        let written = self.out.write_all(self.line.as_bytes());
+        let written = self.out.write_all(&self.line);
         (self.asked, self.found) = (asked, found);
         self.asked.clear();
         written.context("cannot write to standard output")
@@ -146,29 +148,29 @@ impl<W: Write> Answers<'_, W> {
         let mut kinds = [false; 3];
         // An alert is never hidden by another entry of the same digest.
         let order = [SetKind::Alert, SetKind::Info, SetKind::Ignore];
-        let mut ids = String::new();
+        self.ids.clear();
         for (_, number) in found {
             self.id.clear();
             let kind = self.set.id_and_kind(*number, &mut self.id);
             let kind = kind.context("an entry of the set is not readable")?;
             kinds.iter_mut().zip(order).for_each(|(is, one)| *is |= one == kind);
-            if !ids.is_empty() {
-                ids.push(';');
+            if !self.ids.is_empty() {
+                self.ids.push(';');
             }
-            ids.push_str(&cell(self.id.as_bytes()));
+            push_cell(&mut self.ids, self.id.as_bytes());
         }
         let kind = order.iter().zip(kinds).find(|(_, is)| *is).map_or(SetKind::Alert, |(k, _)| *k);
-        for text in [",", kind.as_str(), ",", &self.name, ",", &csv_cell(&ids), "\n"] {
-            self.line.push_str(text);
+        quote(&mut self.ids);
+        for text in [",", kind.as_str(), ",", &self.name, ",", &self.ids, "\n"] {
+            self.line.extend_from_slice(text.as_bytes());
         }
         Ok(())
     }
 }
 
-/// A cell of CSV.
-fn csv_cell(text: &str) -> String {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
+/// Makes a cell of CSV of a text.
+fn quote(text: &mut String) {
+    if text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        *text = format!("\"{}\"", text.replace('"', "\"\""));
     }
 }

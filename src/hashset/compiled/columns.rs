@@ -216,19 +216,16 @@ impl Row {
         }
     }
 
+    /// Reads what a record begins with, flags and identifier; the rest is left as if it had none.
+    pub(super) fn decode_fixed(bytes: &[u8]) -> Option<Self> {
+        let (flags, id, digests) = (u32_at(bytes, 0)?, u64_at(bytes, 4)?, Digests::default());
+        Some(Self { flags, id, digests, size: 0, category: 0, series: 0, perceptual: 0 })
+    }
+
     /// Reads a record; `None` where there are too few bytes.
     pub(super) fn decode(bytes: &[u8], columns: Columns) -> Option<Self> {
-        let flags = u32_at(bytes, 0)?;
-        let mut row = Self {
-            flags,
-            id: u64_at(bytes, 4)?,
-            digests: Digests::default(),
-            size: 0,
-            category: 0,
-            series: 0,
-            perceptual: 0,
-        };
-        let mut at = FIXED;
+        let mut row = Self::decode_fixed(bytes)?;
+        let (flags, mut at) = (row.flags, FIXED);
         for (bit, algorithm) in (0_u32..).zip(Algorithm::ALL) {
             if !columns.has(*algorithm) {
                 continue;

@@ -8,7 +8,10 @@
 //!
 //! Magic numbers of file systems: statfs(2).
 
-#![allow(unsafe_code, reason = "mmap gives a slice only through a raw pointer; see Mapping")]
+#![allow(
+    unsafe_code,
+    reason = "mmap gives a slice only through a raw pointer; see Mapping, prefetch"
+)]
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -54,6 +57,7 @@ impl Bytes {
         }
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        wish_huge_pages(&mut bytes);
         bytes.resize(len, 0);
         file.read_exact(&mut bytes)?;
         Ok(Self::Held(bytes))
@@ -72,6 +76,37 @@ impl Bytes {
         matches!(self, Self::Mapped(_))
     }
 }
+
+/// Asks memory for what lies at a place of a file's bytes and does not wait for it. A page that is
+/// not in memory stays where it is.
+pub(super) fn prefetch(bytes: &[u8], at: u64) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(byte) = usize::try_from(at).ok().and_then(|at| bytes.get(at)) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the instruction reads nothing that the program sees and fails at no address; this
+        // one is of a byte of the slice. Every x86-64 processor has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (bytes, at);
+}
+
+/// Asks for pages of 2 MiB under a buffer that nothing was written to yet: half of what a look-up in
+/// a large table waits for is the address of its page.
+fn wish_huge_pages(bytes: &mut Vec<u8>) {
+    let start = bytes.as_mut_ptr();
+    let before = start.align_offset(HUGE);
+    let pages = bytes.capacity().saturating_sub(before).checked_div(HUGE).unwrap_or(0);
+    let (start, len) = (start.wrapping_add(before).cast(), pages.saturating_mul(HUGE));
+    let advice = rustix::mm::Advice::LinuxHugepage;
+    // SAFETY: these whole pages lie within the buffer, which is borrowed mutably (there are none
+    // where `len` is 0); the advice changes how memory is given, not what is in it.
+    let advised = unsafe { rustix::mm::madvise(start, len, advice) };
+    let _no_more_than_a_wish = advised;
+}
+
+/// Bytes of a huge page.
+const HUGE: usize = 2 << 20;
 
 /// True where the file lies on a disk of this machine.
 fn is_local(file: &File) -> bool {

@@ -4,7 +4,7 @@ use super::build::hex;
 use super::columns::{Id, Row};
 use super::describe::{About, Source, TableFacts};
 use super::layout::{Frame, MAGIC, Section, SectionKind, slice, u32_at};
-use super::map::{Access, Bytes};
+use super::map::{Access, Bytes, prefetch};
 use super::record;
 use super::table::{FARTHEST, Keys, Records, Table};
 use crate::bytes::ByteOffset;
@@ -285,27 +285,24 @@ impl CompiledSet {
         table.map_or(Records::None, |table| table.find(file, digest))
     }
 
-    /// Makes ready for the look-up of all of these digests: each is then found sooner.
-    pub fn announce<'d>(&self, algorithm: Algorithm, digests: impl Iterator<Item = &'d Digest>) {
+    /// Says that a digest will be looked up soon: many that are announced together are each found
+    /// sooner.
+    pub fn announce(&self, algorithm: Algorithm, digest: &Digest) {
         let tables = self.tables.iter().zip(Algorithm::ALL);
         let table = tables.filter(|(_, one)| **one == algorithm).find_map(|(t, _)| t.as_ref());
-        let Some(table) = table else { return };
-        let file = self.bytes.all();
-        let sum = digests.fold(0, |sum: u64, d| sum.wrapping_add(table.touch(file, d)));
-        std::hint::black_box(sum);
+        if let Some(table) = table {
+            table.announce(self.bytes.all(), digest);
+        }
     }
 
-    /// Makes ready for reading all of these entries.
-    pub fn announce_entries(&self, numbers: impl Iterator<Item = u32>) {
-        let file = self.bytes.all();
-        let first = |number| slice(file, self.record_offset(number), 1)?.first().copied();
-        let sum = numbers.fold(0, |sum: u8, n| sum.wrapping_add(first(n).unwrap_or(0)));
-        std::hint::black_box(sum);
+    /// Says that an entry will be read soon.
+    pub fn announce_entry(&self, number: u32) {
+        prefetch(self.bytes.all(), self.record_offset(number));
     }
 
     /// Appends the identifier of an entry; its kind. `None` where there is no such entry.
     pub fn id_and_kind(&self, number: u32, id: &mut String) -> Option<SetKind> {
-        let row = self.row(number)?;
+        let row = Row::decode_fixed(self.row_bytes(number)?)?;
         self.id(&row, id)?;
         row.kind()
     }
@@ -315,13 +312,15 @@ impl CompiledSet {
         self.records.0.saturating_add(at)
     }
 
-    fn row(&self, number: u32) -> Option<Row> {
+    fn row_bytes(&self, number: u32) -> Option<&[u8]> {
         if number >= self.len() {
             return None;
         }
-        let stride = wide(self.record_stride);
-        let bytes = slice(self.bytes.all(), self.record_offset(number), stride)?;
-        Row::decode(bytes, self.about.columns)
+        slice(self.bytes.all(), self.record_offset(number), wide(self.record_stride))
+    }
+
+    fn row(&self, number: u32) -> Option<Row> {
+        Row::decode(self.row_bytes(number)?, self.about.columns)
     }
 
     /// An entry by its number; `None` where there is none, or it refers to what is not there.

@@ -9,6 +9,7 @@
 //! Keys are apart from the rest of the digests: a look that finds nothing touches one line of them.
 
 use super::layout::{slice, u32_at};
+use super::map::prefetch;
 use crate::digest::Digest;
 use crate::hashset::encoding::wide;
 
@@ -96,15 +97,13 @@ impl Table {
         Records::Group(words)
     }
 
-    /// Touches what the look-up of a digest begins with. Memory gives what many ask for side by side,
-    /// where one look-up after the other would wait for each; the sum keeps the reads from being
-    /// left out.
-    pub(super) fn touch(&self, file: &[u8], digest: &Digest) -> u64 {
+    /// Asks memory for what the look-up of a digest begins with. It gives what many ask for side by
+    /// side, where one look-up after the other would wait for each.
+    pub(super) fn announce(&self, file: &[u8], digest: &Digest) {
         let slot = wanted(self.keys.of(digest.bytes()), self.home);
-        let key = slot.checked_mul(8).and_then(|at| slice(file, self.hot.0.checked_add(at)?, 8));
-        let key = key.and_then(<[u8]>::first_chunk).map_or(0, |key| u64::from_le_bytes(*key));
-        let cold = self.cold(file, slot).map_or(0, |(_, value)| value);
-        key.wrapping_add(u64::from(cold))
+        for (section, stride) in [(self.hot.0, 8), (self.cold.0, wide(self.cold_stride))] {
+            prefetch(file, section.saturating_add(slot.saturating_mul(stride)));
+        }
     }
 
     fn slot_value(&self, file: &[u8], digest: &[u8]) -> Option<u32> {
@@ -126,7 +125,7 @@ impl Table {
             if value == NO_RECORD {
                 return None;
             }
-            if tail == self.keys.tail(digest) {
+            if is_same(tail, self.keys.tail(digest)) {
                 return Some(value);
             }
         }
@@ -142,6 +141,14 @@ impl Table {
         let bytes = slice(file, self.cold.0.checked_add(at)?, wide(self.cold_stride))?;
         let (tail, value) = bytes.split_at_checked(self.cold_stride.checked_sub(4)?)?;
         Some((tail, u32_at(value, 0)?))
+    }
+}
+
+/// Equality of tails, most of which are eight bytes: those of MD5s.
+fn is_same(tail: &[u8], other: &[u8]) -> bool {
+    match (<&[u8; 8]>::try_from(tail), <&[u8; 8]>::try_from(other)) {
+        (Ok(tail), Ok(other)) => tail == other,
+        _ => tail == other,
     }
 }
 
