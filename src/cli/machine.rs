@@ -1,6 +1,7 @@
 //! The program and the machine it runs on, for the run record. Looked at once.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Command;
@@ -102,7 +103,19 @@ fn said_by(program: &str, arguments: &[&str]) -> Option<String> {
 
 fn file_sha256(path: &Path) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the program's own file, not evidence")]
-    std::fs::read(path).ok().map(|bytes| Digest::sha256(&[&bytes]).to_string())
+    let mut file = std::fs::File::open(path).ok()?;
+    let mut hasher = Hasher::new(Selection::only(Algorithm::Sha256));
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => {
+                return hasher.finish().get(Algorithm::Sha256).map(|digest| digest.to_string());
+            }
+            Ok(n) => hasher.update(buffer.get(..n)?),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 /// The control computation: each digest of `abc` against its published value, and MD5, which is our

@@ -69,7 +69,7 @@ pub enum Contents {
 }
 
 /// The bytes of an object, from first to last, each given once.
-pub trait Stream: Send {
+pub trait Stream: Send + Sync {
     /// Says that the bytes are about to be asked for, so that they may be fetched meanwhile. Does
     /// not wait for them.
     fn announce(&self) {}
@@ -114,6 +114,11 @@ pub trait Whole: Send + Sync {
 
     /// Text that is another one once the object was written; empty where it cannot be.
     fn state(&self) -> String {
+        String::new()
+    }
+
+    /// That text as it was when the object's stream was opened.
+    fn state_before(&self) -> String {
         String::new()
     }
 }

@@ -13,6 +13,7 @@
 //! and how much is opened.
 
 mod beside;
+mod peeked;
 mod walk;
 
 pub(super) use beside::Batch;
@@ -23,6 +24,8 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use self::peeked::Peeked;
+use crate::bytes::ReadAt;
 use crate::evidence::filesystem;
 use crate::evidence::image::{Found, INSIDE_HEAD, INSIDE_TAIL, Inside, inside, may_be_inside};
 use crate::item::{
@@ -76,8 +79,6 @@ struct Kept {
     found: Found,
     role: Role,
     whole: Arc<dyn Whole>,
-    /// What tells whether it was written since.
-    state: String,
     confirmed: bool,
     /// True for an object that exists.
     exists: bool,
@@ -113,20 +114,21 @@ impl Images {
             return false;
         }
         let extension = extension(at.path);
-        let may_be = first_look(stream, size, &extension);
+        let file = Peeked::new(stream, size);
+        let may_be = first_look(&file, &extension);
         if !may_be && !is_part(&extension) {
             return false;
         }
-        let Some(whole) = stream.whole() else { return false };
-        // What cannot be opened or read here is told by the object's own row.
+        // What cannot be read here is told by the object's own row.
         // On what our own code fails is tried again and told where images are opened.
-        let told = || whole.open().ok().and_then(|file| inside(&*file, &extension));
+        let told = || inside(&file, &extension);
         let told = || catch_unwind(AssertUnwindSafe(told)).unwrap_or(Some(Inside::Raw));
         let role = match may_be.then(told).flatten() {
             Some(inside) => Role::Image(inside),
             None if is_part(&extension) => Role::Part,
             None => return false,
         };
+        let Some(whole) = stream.whole() else { return false };
         let exists = meta.alloc == AllocStatus::Allocated;
         let alloc = match meta.container_alloc {
             Some(outer) if exists => outer,
@@ -134,8 +136,7 @@ impl Images {
         };
         let found = Found { path: at.path.clone(), key: at.key.clone(), alloc };
         let (evidence, confirmed, link) = (at.evidence, at.confirmed, meta.link);
-        let state = whole.state();
-        let kept = Kept { evidence, found, role, whole, state, confirmed, exists, link };
+        let kept = Kept { evidence, found, role, whole, confirmed, exists, link };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).keep(kept);
         true
     }
@@ -175,19 +176,17 @@ fn is_looked_at(meta: &ItemMeta) -> bool {
 }
 
 /// Looks at the start of a file, and at its end where that may say more.
-fn first_look(stream: &dyn Stream, size: u64, extension: &[u8]) -> bool {
-    // A read that fails once is repeated; one that fails again is told by the object's own row, which
-    // lacks these bytes then.
-    let peek = |at, buf: &mut [u8]| stream.peek(at, buf).or_else(|_| stream.peek(at, buf));
+fn first_look(file: &dyn ReadAt, extension: &[u8]) -> bool {
+    // What cannot be read is told by the object's own row, which lacks these bytes then.
     let mut head = [0; INSIDE_HEAD];
-    let Ok(n) = peek(0, &mut head) else { return false };
+    let (size, Ok(n)) = (file.len(), file.fill_at(0, &mut head)) else { return false };
     let head = head.get(..n).unwrap_or_default();
     let mut tail = [0; INSIDE_TAIL];
     // A footer follows whole sectors; the oldest programs wrote one byte less. To go to the end of
     // every file would make a drive seek.
     let has_footer = matches!(size % 512, 0 | 511) || matches!(extension, b"vhd" | b"dmg");
     let from = size.saturating_sub(u64::try_from(INSIDE_TAIL).unwrap_or(0));
-    let n = if has_footer { peek(from, &mut tail).unwrap_or(0) } else { 0 };
+    let n = if has_footer { file.fill_at(from, &mut tail).unwrap_or(0) } else { 0 };
     may_be_inside(head, tail.get(..n).unwrap_or_default(), extension)
 }
 

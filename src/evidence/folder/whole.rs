@@ -70,13 +70,20 @@ impl Whole for FileWhole {
         let name = self.path.name().unwrap_or_default();
         let ground = &*self.ground;
         match self.place.with(ground, |dir| ground.kernel.stat_at(dir, name)) {
-            Ok(Ok(Stat { device, inode, size, modified, changed, .. })) => {
-                format!("device {device} inode {inode} size {size} {modified} {changed}")
-            }
+            Ok(Ok(stat)) => state(&stat),
             Ok(Err(error)) => trouble(error, Stage::Open, "asking for it").detail,
             Err(problem) => problem.detail,
         }
     }
+
+    fn state_before(&self) -> String {
+        state(&self.before)
+    }
+}
+
+fn state(stat: &Stat) -> String {
+    let Stat { device, inode, size, modified, changed, .. } = stat;
+    format!("device {device} inode {inode} size {size} {modified} {changed}")
 }
 
 /// The bytes of an open file.

@@ -167,13 +167,14 @@ impl<'a> Nested<'a> {
             self.open.push(Arc::downgrade(&part.bytes));
             let Some(file) = batch.all.get(part.place) else { continue };
             anew |= !file.confirmed;
-            if !file.state.is_empty() {
+            let before = file.whole.state_before();
+            if !before.is_empty() {
                 self.states.push(State {
                     evidence: kept.evidence,
                     key: kept.found.key.clone(),
                     path: file.found.path.text(),
                     whole: Arc::clone(&file.whole),
-                    before: file.state.clone(),
+                    before,
                 });
             }
         }
