@@ -15,6 +15,7 @@
 mod image;
 mod mounts;
 mod seam;
+mod span;
 mod stat;
 
 use std::ffi::CStr;
@@ -23,12 +24,13 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, ResolveFlags, StatxFlags};
 
 pub use image::{Device, devices_on};
 pub use mounts::{Mount, loop_image, mounts};
 pub use rustix::io::Errno;
 pub use seam::{Call, Fault, Seam};
+pub use span::Span;
 pub use stat::{FileKind, Stat};
 
 /// Room for one call that reads names: the kernel's own limit for a name is 255 bytes.
@@ -382,19 +384,6 @@ impl Kernel {
         if let Some(bytes) = std::num::NonZeroU64::new(bytes) {
             let _only_advice =
                 rustix::fs::fadvise(&file.0, 0, Some(bytes), rustix::fs::Advice::WillNeed);
-        }
-    }
-
-    /// First byte at or after `at` that is stored, as far as the file system says; `None` where
-    /// only a hole is left.
-    ///
-    /// # Errors
-    /// As lseek(2).
-    pub fn next_data(&self, file: &File, at: u64) -> Result<Option<u64>, Errno> {
-        match rustix::fs::seek(&file.0, SeekFrom::Data(at)) {
-            Ok(position) => Ok(Some(position)),
-            Err(Errno::NXIO) => Ok(None),
-            Err(error) => Err(error),
         }
     }
 

@@ -20,6 +20,8 @@ pub enum Call {
     Read,
     /// Reading the target of a link.
     ReadLink,
+    /// Asking where the holes of a file are.
+    Seek,
 }
 
 /// An error that a call gives instead of being made.
@@ -51,7 +53,7 @@ pub struct Seam {
     /// Errors to give.
     pub faults: Vec<Fault>,
     /// How often each kind of call was about to be made.
-    pub counts: [AtomicU64; 5],
+    pub counts: [AtomicU64; 6],
 }
 
 impl Seam {
@@ -61,13 +63,14 @@ impl Seam {
     }
 
     fn counter(&self, call: Call) -> &AtomicU64 {
-        let [open, stat, names, read, link] = &self.counts;
+        let [open, stat, names, read, link, seek] = &self.counts;
         match call {
             Call::Open => open,
             Call::Stat => stat,
             Call::Names => names,
             Call::Read => read,
             Call::ReadLink => link,
+            Call::Seek => seek,
         }
     }
 

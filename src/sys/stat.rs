@@ -53,6 +53,8 @@ pub struct Stat {
     pub mode: u16,
     /// Size in bytes.
     pub size: u64,
+    /// Bytes of the blocks that are kept for it; fewer than its size where it has holes.
+    pub stored: u64,
     /// Device number.
     pub device: u64,
     /// File number on the device.
@@ -95,6 +97,7 @@ impl From<Statx> for Stat {
             kind: FileType::from_raw_mode(x.stx_mode.into()).into(),
             mode: x.stx_mode & 0o7777,
             size: x.stx_size,
+            stored: x.stx_blocks.saturating_mul(512), // whatever the file system's own block is
             device: rustix::fs::makedev(x.stx_dev_major, x.stx_dev_minor),
             inode: x.stx_ino,
             links: x.stx_nlink,

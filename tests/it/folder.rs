@@ -175,8 +175,8 @@ fn a_file_or_a_made_up_file_system_is_no_folder() {
 }
 
 /// Walks and only collects.
-fn collect(root: &Path) -> (Folder, Vec<Item>) {
-    let folder = Folder::check(root, Options::default()).unwrap();
+pub(crate) fn collect(root: &Path, options: Options) -> (Folder, Vec<Item>) {
+    let folder = Folder::check(root, options).unwrap();
     let mut items = Vec::new();
     folder.walk(1, &AtomicBool::new(false), |item| {
         items.push(item);
@@ -292,7 +292,7 @@ fn what_changes_between_listing_and_examining_is_a_status() {
     let [gone, linked, piped, folder, grown] =
         ["gone", "linked", "piped", "folder", "grown"].map(|name| tree.file(name, "12345"));
     let in_lost = tree.file("lost/file", "x");
-    let (_folder, items) = collect(&tree.path());
+    let (_folder, items) = collect(&tree.path(), Options::default());
     for path in [&gone, &linked, &piped, &folder] {
         std::fs::remove_file(path).unwrap();
     }
@@ -320,7 +320,7 @@ fn a_file_that_changes_while_it_is_read_is_not_stated() {
     let change = |change: fn(&Path)| {
         let tree = Tree::new();
         let path = tree.file("f", [7; 5000]);
-        let (_folder, mut items) = collect(&tree.path());
+        let (_folder, mut items) = collect(&tree.path(), Options::default());
         let examined = items.pop().unwrap().found.examine();
         let Contents::Stream(mut stream) = examined.contents else { panic!("a file is read") };
         assert_eq!(stream.fill(&mut [0; 1000]), Ok(1000));

@@ -31,6 +31,7 @@ mod report;
 mod runs;
 mod scan;
 mod signature;
+mod sparse;
 mod support;
 mod tree;
 mod unpack;

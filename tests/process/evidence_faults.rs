@@ -99,6 +99,29 @@ fn a_call_that_fails_for_ever_is_rows_or_a_pause_and_never_a_wrong_digest() {
 }
 
 #[test]
+fn where_nobody_tells_of_the_holes_of_a_file_they_are_read() {
+    let tree = evidence(12);
+    let file = fs::File::create(tree.path().join("sparse")).unwrap();
+    file.set_len(3 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[7; 300_000], 1 << 20).unwrap();
+    run(&planned(&tree, "good")).unwrap();
+    let good = tables(&tree.beside("good"));
+    for for_ever in [false, true] {
+        for nth in 1.. {
+            let error = [Errno::INVAL, Errno::IO][nth as usize % 2];
+            let out = format!("{nth}{for_ever}");
+            let (plan, seam) =
+                faulty(&tree, &out, Fault { call: Call::Seek, nth, for_ever, error });
+            assert_eq!(run(&plan).unwrap().outcome, Outcome::Complete);
+            assert!(tables(&tree.beside(&out)) == good, "{out}");
+            if seam.count(Call::Seek) < nth {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn sectors_that_fail_are_holes_that_are_told_and_the_rest_is_read() {
     let tree = Tree::new();
     tree.file("f", vec![7; 1 << 20]);

@@ -20,6 +20,7 @@ mod object;
 mod output;
 mod place;
 mod source;
+mod sparse;
 mod stream;
 mod walk;
 mod whole;

@@ -8,12 +8,15 @@
 //! touch are one problem. Where 2 MiB on end give no sector, or after 900 holes, the rest of the file is not tried: a
 //! dead drive needs seconds for each failing read. The policy is fixed, so that two runs over the
 //! same bad sectors say the same.
+//!
+//! What the file system keeps nowhere is not read: [`Sparse`] says which bytes are zeros.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 use super::Ground;
+use super::sparse::{Next, Sparse};
 use super::whole::FileWhole;
 use crate::item::{Stream, Timestamp, Whole};
 use crate::problem::{Code, Problem, Stage};
@@ -44,6 +47,8 @@ pub(super) struct FileStream {
     pages_to: u64,
     /// Up to here sectors are read, because a page failed.
     sectors_to: u64,
+    /// Bytes that need no reading.
+    sparse: Sparse,
     /// The hole that ends where the next byte is to be read.
     hole: Option<Hole>,
     /// Problems to be told.
@@ -60,10 +65,12 @@ struct Hole {
 
 impl FileStream {
     pub(super) fn new(ground: Arc<Ground>, file: File, before: Stat, whole: FileWhole) -> Self {
+        let sparse = Sparse::of(&ground.fs_type, &before);
         Self {
             ground,
             file,
             before,
+            sparse,
             at: 0,
             ended: false,
             failed: false,
@@ -86,6 +93,15 @@ impl FileStream {
             None
         };
         end.unwrap_or(u64::MAX)
+    }
+
+    /// What to do with the next bytes. Where a block failed, its pieces are read as they come.
+    fn next(&mut self) -> Next {
+        if self.at < self.pages_to.max(self.sectors_to) {
+            return Next::Read(self.piece_end());
+        }
+        let (kernel, file) = (&self.ground.kernel, &self.file);
+        self.sparse.next(self.at, |at| kernel.span_at(file, at))
     }
 
     /// Reads a piece; what the device does not give while it is away is asked for again.
@@ -154,7 +170,9 @@ impl Stream for FileStream {
         let mut done = 0_usize;
         while !self.ended {
             let left = self.before.size.saturating_add(1).saturating_sub(self.at);
-            let piece = left.min(self.piece_end().saturating_sub(self.at));
+            let next = self.next();
+            let (Next::Read(end) | Next::Zeros(end)) = next;
+            let piece = left.min(end.saturating_sub(self.at));
             let most = usize::try_from(piece).unwrap_or(usize::MAX);
             let rest = buf.get_mut(done..).unwrap_or_default();
             let most = most.min(rest.len());
@@ -162,7 +180,14 @@ impl Stream for FileStream {
                 self.end();
             }
             let Some(rest) = rest.get_mut(..most).filter(|rest| !rest.is_empty()) else { break };
-            match self.read(rest) {
+            let read = match next {
+                Next::Read(_) => self.read(rest),
+                Next::Zeros(_) => {
+                    rest.fill(0);
+                    Ok(most)
+                }
+            };
+            match read {
                 Ok(0) => self.end(),
                 Ok(n) => {
                     self.close_hole();
