@@ -33,8 +33,8 @@ pub trait Found: Send {
         false
     }
 
-    /// Where its first byte lies on the medium, where that is known: objects that lie side by side
-    /// are best read one after the other.
+    /// Where it lies among others of its medium, where that is known: its first byte, or a number that
+    /// goes with it. Objects that lie side by side are best read one after the other.
     fn place(&self) -> Option<u64> {
         None
     }

@@ -56,8 +56,8 @@ pub(super) enum Done {
     Alone,
 }
 
-/// Objects of an image that are put into the order of their bytes on the medium before they are
-/// read. Each holds its extents, so that more would cost memory and gain little.
+/// Objects that are put into the order of their place before they are read. Each of an image holds
+/// its extents, so that more would cost memory and gain little.
 const WINDOW: usize = 512;
 
 /// What the walks gave beside their items.
@@ -398,7 +398,8 @@ impl<'a, 'b> Feed<'a, 'b> {
     }
 }
 
-/// Jobs on their way to the workers, those of an image in the order of their bytes on the medium.
+/// Jobs on their way to the workers, those of an image in the order of their bytes on the medium,
+/// those of a folder on a disk that turns in that of their file numbers.
 struct Window<'a> {
     items: &'a Sender<Job>,
     jobs: Vec<Job>,

@@ -100,14 +100,14 @@ pub fn devices_on(number: &str) -> BTreeSet<String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a table of the kernel, not evidence")]
-fn children(at: &Path) -> Vec<PathBuf> {
+pub(super) fn children(at: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(at).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
 }
 
 /// One line of the kernel's, without blanks around it; `None` where there is none.
 #[expect(clippy::disallowed_methods, reason = "a table of the kernel, not evidence")]
-fn said(path: &Path) -> Option<String> {
+pub(super) fn said(path: &Path) -> Option<String> {
     let text = std::fs::read(path).ok()?;
     let text = String::from_utf8_lossy(&text).trim().to_owned();
     Some(text).filter(|text| !text.is_empty())

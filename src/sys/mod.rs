@@ -16,6 +16,7 @@ mod image;
 mod mounts;
 mod seam;
 mod span;
+mod spindle;
 mod stat;
 
 use std::ffi::CStr;
@@ -299,7 +300,8 @@ impl Kernel {
         self.open(atime, OFlags::DIRECTORY, open).map(|(fd, how)| (Dir(fd), how))
     }
 
-    /// Gives each name of an open folder but `.` and `..`, in the order the file system keeps them.
+    /// Gives each name of an open folder but `.` and `..`, in the order the file system keeps them,
+    /// with what it stands for and its file number.
     ///
     /// # Errors
     /// As getdents64(2); the names given before it stand.
@@ -307,16 +309,17 @@ impl Kernel {
         &self,
         dir: &Dir,
         buffer: &mut Vec<u8>,
-        mut each: impl FnMut(&CStr, FileKind),
+        mut each: impl FnMut(&CStr, FileKind, u64),
     ) -> Result<(), Errno> {
         match self.seam.as_deref() {
             Some(seam) if seam.shuffle.is_some() || seam.hide_kinds => {
                 let mut names = Vec::new();
-                let ended =
-                    self.list(dir, buffer, &mut |name, kind| names.push((name.to_owned(), kind)));
+                let mut keep =
+                    |name: &CStr, kind, number| names.push((name.to_owned(), kind, number));
+                let ended = self.list(dir, buffer, &mut keep);
                 seam.reorder(&mut names);
-                for (name, kind) in &names {
-                    each(name, if seam.hide_kinds { FileKind::Unknown } else { *kind });
+                for (name, kind, number) in &names {
+                    each(name, if seam.hide_kinds { FileKind::Unknown } else { *kind }, *number);
                 }
                 ended
             }
@@ -328,7 +331,7 @@ impl Kernel {
         &self,
         dir: &Dir,
         buffer: &mut Vec<u8>,
-        each: &mut impl FnMut(&CStr, FileKind),
+        each: &mut impl FnMut(&CStr, FileKind, u64),
     ) -> Result<(), Errno> {
         buffer.clear();
         buffer.reserve(NAMES_BUFFER);
@@ -343,7 +346,7 @@ impl Kernel {
                 Some(Err(error)) => return Err(error),
                 Some(Ok(entry)) => match entry.file_name().to_bytes() {
                     b"." | b".." => {}
-                    _ => each(entry.file_name(), entry.file_type().into()),
+                    _ => each(entry.file_name(), entry.file_type().into(), entry.ino()),
                 },
             }
         }
@@ -378,12 +381,12 @@ impl Kernel {
         }
     }
 
-    /// Has the first bytes of a file fetched, without waiting for them. It is advice: where the
+    /// Has bytes of a file fetched from `at` on, without waiting for them. It is advice: where the
     /// system does not take it, reading is slower.
-    pub fn will_need(&self, file: &File, bytes: u64) {
+    pub fn will_need(&self, file: &File, at: u64, bytes: u64) {
         if let Some(bytes) = std::num::NonZeroU64::new(bytes) {
             let _only_advice =
-                rustix::fs::fadvise(&file.0, 0, Some(bytes), rustix::fs::Advice::WillNeed);
+                rustix::fs::fadvise(&file.0, at, Some(bytes), rustix::fs::Advice::WillNeed);
         }
     }
 

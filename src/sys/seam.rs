@@ -48,6 +48,8 @@ pub struct Seam {
     pub no_openat2: bool,
     /// Gives at most so many bytes for each read; more than 0.
     pub read_cap: Option<usize>,
+    /// Whether evidence lies on a disk that turns, whatever the machine says.
+    pub turns: Option<bool>,
     /// Ends the process when a file of this name is opened, as a fault in a decoder would.
     pub deadly: Option<Vec<u8>>,
     /// Errors to give.

@@ -24,6 +24,7 @@ mod mounts;
 mod near;
 mod nested;
 mod ntfs;
+mod order;
 mod output;
 mod partition;
 mod perceptual;

@@ -44,6 +44,24 @@ fn a_run_stopped_anywhere_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn a_run_in_the_order_of_the_disk_goes_on_to_the_same_bytes() {
+    let tree = evidence(1300);
+    run(&planned(&tree, "good")).unwrap();
+    let good = tables(&tree.beside("good"));
+    let turns = Kernel::through(Arc::new(Seam { turns: Some(true), ..Seam::default() }));
+    for (n, stops) in [&[1][..], &[700, 100]].into_iter().enumerate() {
+        let plan = ScanPlan { kernel: turns.clone(), ..planned(&tree, &format!("out{n}")) };
+        let again = ScanPlan { resume: true, ..plan.clone() };
+        assert_eq!(run_until(&plan, stops[0]).unwrap().outcome, Outcome::Interrupted);
+        for stop in &stops[1..] {
+            run_until(&again, *stop).unwrap();
+        }
+        assert_eq!(run(&again).unwrap().outcome, Outcome::Complete);
+        assert_eq!(tables(&plan.out), good, "{stops:?}");
+    }
+}
+
+#[test]
 fn what_was_recorded_is_not_opened_again() {
     let tree = evidence(600);
     let plan = planned(&tree, "out");

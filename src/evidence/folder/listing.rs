@@ -1,6 +1,7 @@
 //! The names of one folder, compact and in order of their bytes.
 //!
-//! A folder of ten million names costs their bytes and eight more each.
+//! A folder of ten million names costs their bytes and eight more each, and eight for the number of
+//! a file where these are wanted.
 
 use crate::sys::{Dir, Errno, FileKind, Kernel};
 
@@ -9,6 +10,18 @@ use crate::sys::{Dir, Errno, FileKind, Kernel};
 pub(super) struct Listing {
     names: Vec<u8>,
     entries: Vec<Entry>,
+    /// Bytes of a file's number behind each name.
+    number: usize,
+}
+
+/// A name of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Name<'a> {
+    pub(super) bytes: &'a [u8],
+    /// What the folder says it stands for.
+    pub(super) kind: FileKind,
+    /// The file's number, where these were wanted.
+    pub(super) number: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -20,11 +33,19 @@ struct Entry {
 
 impl Listing {
     /// Reads the names of `dir` as far as they can be read, and says what ended it early.
-    pub(super) fn read(kernel: &Kernel, dir: &Dir, buffer: &mut Vec<u8>) -> (Self, Option<Errno>) {
-        let mut listing = Self::default();
+    ///
+    /// - `numbered`: with the numbers of the files.
+    pub(super) fn read(
+        kernel: &Kernel,
+        dir: &Dir,
+        numbered: bool,
+        buffer: &mut Vec<u8>,
+    ) -> (Self, Option<Errno>) {
+        let number = if numbered { size_of::<u64>() } else { 0 };
+        let mut listing = Self { number, ..Self::default() };
         let mut full = None;
-        let ended = kernel.names(dir, buffer, |name, kind| {
-            if full.is_none() && !listing.push(name.to_bytes(), kind) {
+        let ended = kernel.names(dir, buffer, |name, kind, number| {
+            if full.is_none() && !listing.push(name.to_bytes(), kind, number) {
                 full = Some(Errno::OVERFLOW);
             }
         });
@@ -33,10 +54,11 @@ impl Listing {
     }
 
     /// False where the names of the folder fill four gigabytes.
-    fn push(&mut self, name: &[u8], kind: FileKind) -> bool {
+    fn push(&mut self, name: &[u8], kind: FileKind, number: u64) -> bool {
         let start = u32::try_from(self.names.len());
         let (Ok(start), Ok(len)) = (start, u16::try_from(name.len())) else { return false };
         self.names.extend_from_slice(name);
+        self.names.extend(number.to_le_bytes().iter().take(self.number));
         self.entries.push(Entry { start, len, kind });
         true
     }
@@ -48,16 +70,24 @@ impl Listing {
         self.entries.sort_unstable_by(|a, b| (a.name(names), a.kind).cmp(&(b.name(names), b.kind)));
     }
 
-    /// The name at `index` in order, and what the folder says it stands for.
-    pub(super) fn get(&self, index: usize) -> Option<(&[u8], FileKind)> {
-        self.entries.get(index).map(|entry| (entry.name(&self.names), entry.kind))
+    /// The name at `index` in order.
+    pub(super) fn get(&self, index: usize) -> Option<Name<'_>> {
+        let entry = self.entries.get(index)?;
+        let bytes = entry.name(&self.names);
+        let behind = self.names.get(entry.end()..).and_then(|rest| rest.first_chunk());
+        let number = behind.filter(|_| self.number > 0).map(|number| u64::from_le_bytes(*number));
+        Some(Name { bytes, kind: entry.kind, number })
     }
 }
 
 impl Entry {
     fn name<'a>(&self, names: &'a [u8]) -> &'a [u8] {
         let start = usize::try_from(self.start).unwrap_or(usize::MAX);
-        let end = start.saturating_add(usize::from(self.len));
-        names.get(start..end).unwrap_or_default()
+        names.get(start..self.end()).unwrap_or_default()
+    }
+
+    fn end(self) -> usize {
+        let start = usize::try_from(self.start).unwrap_or(usize::MAX);
+        start.saturating_add(usize::from(self.len))
     }
 }

@@ -128,6 +128,8 @@ struct Ground {
     kernel: Kernel,
     cancel: Arc<AtomicBool>,
     descriptors: descriptors::Descriptors,
+    /// Objects are best read in the order of their numbers: the disk turns.
+    turns: bool,
     counts: Counts,
     loss: loss::Loss,
 }
@@ -163,6 +165,7 @@ impl Folder {
         }
         let verdict = access::decide(&stat, system, options.accept_alteration)
             .map_err(|why| FolderError::WouldAlter { path: shown(root), why })?;
+        let turns = kernel.turns(stat.device);
         Ok(Self(Arc::new(Ground {
             loss: loss::Loss::new(&stat),
             root: root.to_owned(),
@@ -174,6 +177,7 @@ impl Folder {
             read_links: options.read_links || verdict.links_are_safe,
             kernel,
             cancel: options.cancel,
+            turns,
             descriptors: descriptors::Descriptors::default(),
             counts: Counts::default(),
         })))

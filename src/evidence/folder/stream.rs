@@ -33,6 +33,9 @@ const HOLES: usize = 900;
 
 /// Bytes that are fetched before they are asked for. Behind them the system itself reads ahead.
 const ANNOUNCED: u64 = 1 << 20;
+/// The same behind these, where the disk turns: it serves many files at a time, and what it gives of
+/// one before it goes to the next has to be worth the way.
+const FETCHED: u64 = 4 << 20;
 
 /// A regular file being read.
 pub(super) struct FileStream {
@@ -49,6 +52,8 @@ pub(super) struct FileStream {
     sectors_to: u64,
     /// Bytes that need no reading.
     sparse: Sparse,
+    /// Up to here bytes are being fetched.
+    fetched_to: u64,
     /// The hole that ends where the next byte is to be read.
     hole: Option<Hole>,
     /// Problems to be told.
@@ -71,6 +76,7 @@ impl FileStream {
             file,
             before,
             sparse,
+            fetched_to: ANNOUNCED,
             at: 0,
             ended: false,
             failed: false,
@@ -102,6 +108,15 @@ impl FileStream {
         }
         let (kernel, file) = (&self.ground.kernel, &self.file);
         self.sparse.next(self.at, |at| kernel.span_at(file, at))
+    }
+
+    /// Has the bytes before `end` fetched in one go where the disk turns, as long as it gives them.
+    fn fetch(&mut self, end: u64) {
+        if self.ground.turns && self.at >= self.fetched_to && self.pages_to == 0 {
+            let bytes = end.min(self.before.size).saturating_sub(self.at).min(FETCHED);
+            self.ground.kernel.will_need(&self.file, self.at, bytes);
+            self.fetched_to = self.at.saturating_add(bytes);
+        }
     }
 
     /// Reads a piece; what the device does not give while it is away is asked for again.
@@ -163,7 +178,7 @@ impl FileStream {
 
 impl Stream for FileStream {
     fn announce(&self) {
-        self.ground.kernel.will_need(&self.file, self.before.size.min(ANNOUNCED));
+        self.ground.kernel.will_need(&self.file, 0, self.before.size.min(ANNOUNCED));
     }
 
     fn fill(&mut self, buf: &mut [u8]) -> Result<usize, Problem> {
@@ -181,7 +196,10 @@ impl Stream for FileStream {
             }
             let Some(rest) = rest.get_mut(..most).filter(|rest| !rest.is_empty()) else { break };
             let read = match next {
-                Next::Read(_) => self.read(rest),
+                Next::Read(end) => {
+                    self.fetch(end);
+                    self.read(rest)
+                }
                 Next::Zeros(_) => {
                     rest.fill(0);
                     Ok(most)

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::listing::Listing;
+use super::listing::{Listing, Name};
 use super::object::{FolderObject, Listed, trouble};
 use super::place::{Claim, Place};
 use super::{Folder, Ground, access};
@@ -104,14 +104,14 @@ impl<E: FnMut(Item) -> ControlFlow<()>> Walker<'_, E> {
                 return ControlFlow::Break(());
             }
             match level.take() {
-                Some((path, kind)) => self.object(path, kind)?,
+                Some((path, kind, number)) => self.object(path, kind, number)?,
                 None => self.ascend()?,
             }
         }
         ControlFlow::Continue(())
     }
 
-    fn object(&mut self, path: ObjectPath, kind: FileKind) -> ControlFlow<()> {
+    fn object(&mut self, path: ObjectPath, kind: FileKind, number: Option<u64>) -> ControlFlow<()> {
         let Some(level) = self.levels.last() else { return ControlFlow::Continue(()) };
         let place = Arc::clone(&level.place);
         let name = path.name().unwrap_or_default();
@@ -135,7 +135,7 @@ impl<E: FnMut(Item) -> ControlFlow<()>> Walker<'_, E> {
             Ok(kind) => Listed::Without(kind),
             Err(problem) => Listed::Decided(Status::Unread, problem),
         };
-        self.emit(Some(&place), path, listed)
+        self.give(Some(&place), path, listed, number)
     }
 
     fn kind_of(&self, place: &Arc<Place>, name: &[u8]) -> Result<FileKind, Problem> {
@@ -162,7 +162,8 @@ impl<E: FnMut(Item) -> ControlFlow<()>> Walker<'_, E> {
                 return self.emit(parent, path, Listed::Decided(status, problem));
             }
         };
-        let (listing, ended) = Listing::read(&self.ground.kernel, &dir, &mut self.buffer);
+        let (listing, ended) =
+            Listing::read(&self.ground.kernel, &dir, self.ground.turns, &mut self.buffer);
         if ended.is_some() {
             self.ground.is_back();
         }
@@ -288,6 +289,16 @@ impl<E: FnMut(Item) -> ControlFlow<()>> Walker<'_, E> {
         path: ObjectPath,
         listed: Listed,
     ) -> ControlFlow<()> {
+        self.give(folder, path, listed, None)
+    }
+
+    fn give(
+        &mut self,
+        folder: Option<&Arc<Place>>,
+        path: ObjectPath,
+        listed: Listed,
+        number: Option<u64>,
+    ) -> ControlFlow<()> {
         let key = self.key.child(self.summary.seen);
         self.summary.seen = self.summary.seen.saturating_add(1);
         let found = FolderObject {
@@ -295,21 +306,22 @@ impl<E: FnMut(Item) -> ControlFlow<()>> Walker<'_, E> {
             folder: folder.map(|place| Claim::of_object(self.ground, place)),
             path: path.clone(),
             listed,
+            number,
         };
         (self.emit)(Item { path, key, found: Box::new(found) })
     }
 }
 
 impl Level {
-    /// The next name in order, as a path, and what it stands for.
-    fn take(&mut self) -> Option<(ObjectPath, FileKind)> {
-        let (name, kind) = self.listing.get(self.next)?;
+    /// The next name in order, as a path, what it stands for, and its number where it has one.
+    fn take(&mut self) -> Option<(ObjectPath, FileKind, Option<u64>)> {
+        let Name { bytes, kind, number } = self.listing.get(self.next)?;
         let before = self.next.checked_sub(1).and_then(|index| self.listing.get(index));
-        let again = before.is_some_and(|(before, _)| before == name);
+        let again = before.is_some_and(|before| before.bytes == bytes);
         self.repeats = if again { self.repeats.saturating_add(1) } else { 1 };
-        let path = self.place.child(name);
+        let path = self.place.child(bytes);
         self.next = self.next.saturating_add(1);
-        Some((if again { path.marked(&self.repeats.to_string()) } else { path }, kind))
+        Some((if again { path.marked(&self.repeats.to_string()) } else { path }, kind, number))
     }
 }
 
