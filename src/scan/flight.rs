@@ -23,7 +23,7 @@ use crate::report::Record;
 pub(super) const MOST: usize = 2 * LANES;
 
 /// Bytes that an object has left where threads for its digests are worth their start.
-const LONG: u64 = 32 << 20;
+pub(super) const LONG: u64 = 32 << 20;
 
 /// Objects under way.
 pub(super) struct Flight<'a> {
@@ -69,6 +69,12 @@ impl<'a> Flight<'a> {
     /// True where nothing is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.ahead.is_empty() && self.seats.iter().all(Option::is_none)
+    }
+
+    /// Bytes that its objects have left, as far as their stated lengths say.
+    pub(super) fn left(&self) -> u64 {
+        let seats = self.seats.iter().flatten().chain(&self.ahead);
+        seats.map(|seat| seat.read.left()).fold(0, u64::saturating_add)
     }
 
     /// The slot of the next object, where it may take one more.

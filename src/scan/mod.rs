@@ -20,6 +20,7 @@ mod record;
 mod replay;
 mod resume;
 mod run;
+mod share;
 
 pub use evidence::{Access, open};
 pub use nested::walk_inside;

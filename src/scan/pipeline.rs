@@ -20,6 +20,7 @@ use super::flight::{self, Flight};
 use super::nested::{At, Given, Nested, Reading};
 use super::object::{Shared, Worker, failed};
 use super::resume::{Checked, Earlier, Job, Join, Keys, Met, Settled};
+use super::share::Loads;
 use crate::evidence::{EvidenceSource, Walked};
 use crate::item::{Contents, Examined, Item};
 use crate::matching::Disposition;
@@ -125,12 +126,13 @@ impl Pipeline<'_> {
     ) -> Result<Walks, E> {
         let (items_in, items) = bounded::<Job>(ITEMS);
         let (records_in, records) = bounded::<Done>(RECORDS);
+        let loads = &Loads::new(self.threads);
         let mut walked = std::thread::scope(|scope| {
             let outlets = Outlets { items: items_in, records: records_in.clone() };
             let walker = scope.spawn(move || self.walk(walk, &outlets));
             for number in 0..self.threads {
                 let (items, records_in) = (items.clone(), records_in.clone());
-                scope.spawn(move || self.work(number, &items, &records_in));
+                scope.spawn(move || self.work(number, &items, &records_in, loads));
             }
             drop((items, records_in));
             let mut result = Ok(());
@@ -208,13 +210,17 @@ impl Pipeline<'_> {
     }
 
     /// Works items off, many side by side, until there are none.
-    fn work(&self, number: usize, items: &Receiver<Job>, records: &Sender<Done>) {
+    fn work(&self, number: usize, items: &Receiver<Job>, records: &Sender<Done>, loads: &Loads) {
         let reading = self.shared.reading();
         let mut flight = Flight::new(self.shared, &reading, self.streams);
         let mut emit = |done| drop(records.send(done));
         loop {
             while let Some(slot) = flight.slot() {
-                let idle = flight.is_empty();
+                let (idle, left) = (flight.is_empty(), flight.left());
+                loads.tell(number, left);
+                if !idle && loads.leaves(number, left, items.len()) {
+                    break;
+                }
                 let job = if idle { items.recv().ok() } else { items.try_recv().ok() };
                 match job {
                     // A cancelled run drains the channel, so that the walker never waits for us.
