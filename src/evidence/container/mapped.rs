@@ -14,9 +14,10 @@ use super::raw::ImageFile;
 use crate::bytes::{ReadAt, Unreadable};
 use crate::problem::Code;
 
-/// Blocks kept for reads of less than one, and most bytes of them.
-const KEPT: usize = 64;
-const KEPT_BYTES: usize = 8 << 20;
+/// Blocks kept for reads of less than one, and most bytes of them. Some threads have dozens of
+/// objects open, of each of which the first and last bytes were looked at and the next ones are wanted.
+const KEPT: usize = 256;
+const KEPT_BYTES: usize = 16 << 20;
 
 /// Where bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,20 +3,26 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use assay::bytes::ReadAt as _;
 use assay::digest::{Algorithm, Digests, Selection};
 use assay::evidence::container::{
-    Computed, Container, ContainerError, Format, ImageDigest, Verdict, compare, compute,
+    Computed, Container, ContainerError, Format, ImageDigest, OpenOptions, Verdict, compare,
+    compute,
 };
 use assay::problem::Code;
+use assay::sys::{Call, Kernel, Seam};
 
 use super::{decode, open, public};
 
 /// The golden images of `medium`.
 pub(super) const IMAGES: [&str; 6] =
     ["fast.E01", "none.E01", "best.E01", "ftk.E01", "linen.E01", "smart.s01"];
+
+/// Bytes of a chunk of them.
+const CHUNK: usize = 16 * 512;
 
 pub(super) fn splitmix(count: usize, mut state: u64) -> Vec<u8> {
     let mut word = || {
@@ -135,6 +141,28 @@ fn many_threads_read_one_image() {
             scope.spawn(move || assert!(decode(container, step) == (medium.clone(), vec![])));
         }
     });
+}
+
+#[test]
+fn chunks_that_many_readers_are_in_are_read_and_inflated_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (seam, medium) = (Arc::new(Seam::default()), long_medium());
+    let kernel = Kernel::through(Arc::clone(&seam));
+    let options = OpenOptions { kernel, ..OpenOptions::default() };
+    let container = Container::open(&segments(folder.path()), &options).unwrap();
+    let places = || (0..medium.len() / CHUNK).map(|n| n * CHUNK + n % 100);
+    let round = || {
+        let before = seam.count(Call::Read);
+        for at in places() {
+            let mut buf = [0; 64];
+            assert_eq!(container.read_at(at as u64, &mut buf).unwrap(), 64);
+            assert!(buf == medium[at..at + 64]);
+        }
+        seam.count(Call::Read) - before
+    };
+    let first = round();
+    assert!(first >= places().count() as u64 && places().count() > 150, "{first}");
+    assert_eq!(round(), 0);
 }
 
 #[test]

@@ -19,9 +19,10 @@ use crate::problem::Code;
 
 /// Most bytes of a segment file that are read at once.
 const RUN: usize = 2 << 20;
-/// Chunks kept for reads of less than one, and most bytes of them.
-const KEPT: usize = 64;
-const KEPT_BYTES: usize = 8 << 20;
+/// Chunks kept for reads of less than one, and most bytes of them. Some threads have dozens of
+/// objects open, of each of which the first and last bytes were looked at and the next ones are wanted.
+const KEPT: usize = 256;
+const KEPT_BYTES: usize = 16 << 20;
 /// Tables kept: each is up to 16 MiB, and 256 KiB in images that tools write.
 const TABLES: usize = 16;
 /// Decoders kept for the next reader.
