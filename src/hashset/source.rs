@@ -15,14 +15,72 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// How many bytes a stream gives at a time.
-pub(super) const BLOCK: usize = 4 << 20;
+/// How many bytes a stream gives at a time: a block stays near while it is looked through twice.
+pub(super) const BLOCK: usize = 1 << 20;
 
 /// Most bytes that one packed byte may stand for, once more than [`BOMB_ALLOWANCE`] have come.
 const BOMB_RATIO: u64 = 200;
 
 /// So much may come of any package.
 const BOMB_ALLOWANCE: u64 = 64 << 20;
+
+/// Room before a block for what an earlier one left over: most rows and records, and no fresh page
+/// for each block.
+const ROOM: usize = 64 << 10;
+
+/// How many bytes are read at once: they are still near when they are hashed.
+const READ: usize = 256 << 10;
+
+/// Bytes of a list, behind room for those that stand before them.
+#[derive(Default)]
+pub(super) struct Block {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Block {
+    /// Bytes without room before them.
+    pub(super) const fn of(buffer: Vec<u8>) -> Self {
+        Self { buffer, start: 0 }
+    }
+
+    /// The bytes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    /// Lets go the first `n` bytes.
+    pub(super) fn skip(&mut self, n: usize) {
+        self.start = self.start.saturating_add(n).min(self.buffer.len());
+    }
+
+    /// Puts bytes before its own; false, and nothing done, where there is no room.
+    pub(super) fn put_before(&mut self, before: &[u8]) -> bool {
+        let Some(start) = self.start.checked_sub(before.len()) else { return false };
+        let Some(room) = self.buffer.get_mut(start..self.start) else { return false };
+        room.copy_from_slice(before);
+        self.start = start;
+        true
+    }
+
+    /// Puts bytes behind its own.
+    pub(super) fn put_behind(&mut self, behind: &[u8]) {
+        self.buffer.drain(..std::mem::take(&mut self.start));
+        self.buffer.extend_from_slice(behind);
+    }
+
+    /// Its buffer, of the size that a block has, for the next one.
+    fn emptied(self) -> Vec<u8> {
+        let size = ROOM.saturating_add(BLOCK);
+        let mut buffer = self.buffer;
+        // Of a row that is longer than most the buffer is too.
+        if buffer.is_empty() || buffer.capacity() > size {
+            return vec![0; size];
+        }
+        buffer.resize(size, 0);
+        buffer
+    }
+}
 
 /// A file whose bytes are hashed as they are read.
 pub(super) struct Hashed {
@@ -33,7 +91,8 @@ pub(super) struct Hashed {
 
 impl Read for Hashed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read(buffer)?;
+        let len = buffer.len().min(READ);
+        let n = self.file.read(buffer.get_mut(..len).unwrap_or_default())?;
         self.hasher.update(buffer.get(..n).unwrap_or_default());
         self.read = self.read.saturating_add(wide(n));
         Ok(n)
@@ -86,7 +145,7 @@ pub(super) struct Source {
     /// What a zip says of its member.
     member: Option<Member>,
     checksum: crc32fast::Hasher,
-    head: Option<Vec<u8>>,
+    head: Option<Block>,
     /// Bytes and line ends given so far, for the place of damage.
     given: u64,
     lines: u64,
@@ -138,7 +197,7 @@ impl Source {
             given: 0,
             lines: 0,
         };
-        source.head = source.block()?;
+        source.head = source.block(Block::default())?;
         Ok(source)
     }
 
@@ -154,37 +213,38 @@ impl Source {
 
     /// Its first bytes, at most [`BLOCK`].
     pub(super) fn head(&self) -> &[u8] {
-        self.head.as_deref().unwrap_or_default()
+        self.head.as_ref().map(Block::bytes).unwrap_or_default()
     }
 
-    /// The next bytes; `None` at the end.
+    /// The next bytes, in the buffer of a block that is no longer needed; `None` at the end.
     ///
     /// # Errors
     /// The system's error; a package that is damaged, cut off or a bomb.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, SetError> {
+    pub(super) fn next(&mut self, used: Block) -> Result<Option<Block>, SetError> {
         match self.head.take() {
             Some(head) => Ok(Some(head)),
-            None => self.block(),
+            None => self.block(used),
         }
     }
 
-    fn block(&mut self) -> Result<Option<Vec<u8>>, SetError> {
-        let mut block = vec![0; BLOCK];
-        let mut filled = 0;
-        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+    fn block(&mut self, used: Block) -> Result<Option<Block>, SetError> {
+        let mut buffer = used.emptied();
+        let mut end = ROOM;
+        while let Some(rest) = buffer.get_mut(end..).filter(|rest| !rest.is_empty()) {
             match self.layers.read(rest) {
                 Ok(0) => break,
-                Ok(n) => filled = filled.saturating_add(n),
+                Ok(n) => end = end.saturating_add(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed(error, block.get(..filled))),
+                Err(error) => return Err(self.failed(error, buffer.get(ROOM..end))),
             }
         }
-        block.truncate(filled);
-        self.given = self.given.saturating_add(wide(filled));
+        buffer.truncate(end);
+        let block = Block { buffer, start: ROOM };
+        self.given = self.given.saturating_add(wide(block.bytes().len()));
         if self.packed.is_some() {
-            self.check(&block)?;
+            self.check(block.bytes())?;
         }
-        Ok(Some(block).filter(|block| !block.is_empty()))
+        Ok(Some(block).filter(|block| !block.bytes().is_empty()))
     }
 
     /// Holds what was unpacked against what the package says of it.
@@ -251,14 +311,16 @@ impl Source {
         let too_large = |size: u64, limit: &dyn std::fmt::Display, file: &Path| {
             SetError::TooLarge { file: file.to_owned(), size, limit: limit.to_string() }
         };
-        while let Some(block) = self.next()? {
+        let mut used = Block::default();
+        while let Some(block) = self.next(used)? {
             if self.given > limit {
                 return Err(too_large(self.given, &limit, &self.name));
             }
-            if bytes.try_reserve(block.len()).is_err() {
+            if bytes.try_reserve(block.bytes().len()).is_err() {
                 return Err(too_large(self.given, &"memory", &self.name));
             }
-            bytes.extend_from_slice(&block);
+            bytes.extend_from_slice(block.bytes());
+            used = block;
         }
         let hasher = self.finish()?;
         Ok((bytes, sha256(hasher)))

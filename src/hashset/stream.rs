@@ -1,17 +1,21 @@
 //! A list that is read in windows: one thread reads, unpacks and hashes, another one takes.
 //!
-//! At most three blocks and the window are in memory, whatever the list's length. A window holds
-//! whole rows as far as they have come; every place in it is told as a place of the file.
+//! At most five blocks are in memory, whatever the list's length: their buffers go back to who reads.
+//! A window is a block with the row before it that was not whole, so nothing else is copied; it holds
+//! whole rows as far as they have come. Every place in it is told as a place of the file.
 
 use super::encoding::{Mark, Utf16Blocks, utf16_len, wide};
-use super::source::{self, Source};
+use super::source::{self, Block, Source};
 use super::{Place, SetError};
 use crate::bytes::ByteOffset;
 use crate::digest::Hasher;
 use crossbeam_channel::{Receiver, Sender};
 use std::path::PathBuf;
 
-type Block = Result<Vec<u8>, SetError>;
+type Next = Result<Block, SetError>;
+
+/// How many buffers wait for who reads.
+const USED: usize = 2;
 
 /// Gives `take` a window of the text and afterwards the hasher that has seen the whole file.
 ///
@@ -24,9 +28,10 @@ pub(super) fn streamed<T>(
     let mark = Mark::of(source.head());
     let name = source.name().to_owned();
     let (to, blocks) = crossbeam_channel::bounded(1);
+    let (back, used) = crossbeam_channel::bounded(USED);
     std::thread::scope(|scope| {
-        let reader = scope.spawn(move || read(source, mark, &to));
-        let mut window = Window::new(name, mark, blocks);
+        let reader = scope.spawn(move || read(source, mark, &to, &used));
+        let mut window = Window::new(name, mark, blocks, Some(back));
         let taken = take(&mut window);
         // The reader waits for room; without a window it ends.
         drop(window);
@@ -39,15 +44,20 @@ pub(super) fn streamed<T>(
 }
 
 /// Sends the text block by block, without its mark and as UTF-8.
-fn read(mut source: Source, mark: Mark, to: &Sender<Block>) -> Result<Hasher, SetError> {
+fn read(
+    mut source: Source,
+    mark: Mark,
+    to: &Sender<Next>,
+    used: &Receiver<Block>,
+) -> Result<Hasher, SetError> {
     let mut utf16 = mark.utf16.map(|_| Utf16Blocks::new(mark));
     let mut skip = mark.len;
     loop {
-        let block = match source.next() {
+        let block = match source.next(used.try_recv().unwrap_or_default()) {
             Ok(Some(mut block)) => {
-                block.drain(..std::mem::take(&mut skip).min(block.len()));
+                block.skip(std::mem::take(&mut skip));
                 match &mut utf16 {
-                    Some(utf16) => Ok(utf16.decode(&block)),
+                    Some(utf16) => Ok(Block::of(utf16.decode(block.bytes()))),
                     None => Ok(block),
                 }
             }
@@ -66,7 +76,7 @@ fn read(mut source: Source, mark: Mark, to: &Sender<Block>) -> Result<Hasher, Se
             SetError::bad(source.place(), "half a character", expected)
         });
         // Nobody listens any more where the taker had enough.
-        let _ = to.send(rest);
+        let _ = to.send(rest.map(Block::of));
     }
     source.finish()
 }
@@ -75,8 +85,10 @@ fn read(mut source: Source, mark: Mark, to: &Sender<Block>) -> Result<Hasher, Se
 pub(super) struct Window {
     name: PathBuf,
     utf16: bool,
-    blocks: Receiver<Block>,
-    bytes: Vec<u8>,
+    blocks: Receiver<Next>,
+    /// Where buffers go back to.
+    used: Option<Sender<Block>>,
+    block: Block,
     /// Place in the file, and line, of the first byte.
     offset: u64,
     line: u64,
@@ -84,9 +96,9 @@ pub(super) struct Window {
 }
 
 impl Window {
-    fn new(name: PathBuf, mark: Mark, blocks: Receiver<Block>) -> Self {
+    fn new(name: PathBuf, mark: Mark, blocks: Receiver<Next>, used: Option<Sender<Block>>) -> Self {
         let (utf16, offset) = (mark.utf16.is_some(), wide(mark.len));
-        Self { name, utf16, blocks, bytes: Vec::new(), offset, line: 1, ended: false }
+        Self { name, utf16, blocks, used, block: Block::default(), offset, line: 1, ended: false }
     }
 
     /// A text that is in memory, in blocks of `len` bytes.
@@ -100,14 +112,17 @@ impl Window {
                 Some(utf16) => utf16.decode(block),
                 None => block.to_vec(),
             };
+            // Some room, so that what is left over fits before some blocks and not before others.
+            let mut block = Block::of([&[0; 16], block.as_slice()].concat());
+            block.skip(16);
             let _ = to.send(Ok(block));
         }
-        Self::new(PathBuf::from("text"), mark, blocks)
+        Self::new(PathBuf::from("text"), mark, blocks, None)
     }
 
     /// What is there.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.block.bytes()
     }
 
     /// True where nothing comes behind what is there.
@@ -120,18 +135,22 @@ impl Window {
     /// # Errors
     /// The reader's.
     pub(super) fn more(&mut self, keep: usize) -> Result<(), SetError> {
-        let gone = self.bytes.get(..keep).unwrap_or(&self.bytes);
+        let gone = self.bytes().get(..keep).unwrap_or(self.bytes());
         let lines = wide(memchr::memchr_iter(b'\n', gone).count());
-        self.line = self.line.saturating_add(lines);
         self.offset = self.offset.saturating_add(self.len_in_file(gone));
-        self.bytes.drain(..keep.min(self.bytes.len()));
+        self.line = self.line.saturating_add(lines);
+        self.block.skip(keep);
         match self.blocks.recv() {
-            Ok(block) => {
-                let block = block?;
-                if self.bytes.is_empty() {
-                    self.bytes = block;
+            Ok(next) => {
+                let mut next = next?;
+                if next.put_before(self.block.bytes()) {
+                    std::mem::swap(&mut self.block, &mut next);
                 } else {
-                    self.bytes.extend_from_slice(&block);
+                    self.block.put_behind(next.bytes());
+                }
+                // Where enough buffers wait already, this one is let go.
+                if let Some(used) = &self.used {
+                    let _ = used.try_send(next);
                 }
             }
             Err(_) => self.ended = true,
@@ -145,7 +164,7 @@ impl Window {
 
     /// The place of the byte at `at` in the window.
     pub(super) fn place(&self, at: usize, record: Option<u64>) -> Place {
-        let before = self.bytes.get(..at).unwrap_or(&self.bytes);
+        let before = self.bytes().get(..at).unwrap_or(self.bytes());
         let line = self.line.saturating_add(wide(memchr::memchr_iter(b'\n', before).count()));
         let offset = ByteOffset(self.offset.saturating_add(self.len_in_file(before)));
         Place { file: self.name.clone(), line, offset, record }

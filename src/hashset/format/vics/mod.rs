@@ -8,22 +8,28 @@
 //! The model is not public. What is known of it stands in docs/hash-set-formats.md; nothing but a
 //! digest is required of a record.
 
+mod json;
+mod members;
 mod model;
+#[cfg(test)]
+mod oracle;
 mod record;
 mod scan;
+mod words;
 
 use crate::hashset::category::Categories;
 use crate::hashset::stream::Window;
 use crate::hashset::tally::Tally;
 use crate::hashset::{Place, Reject, RowName, RowSink, SetEntry, SetError, SetKind};
+use members::Record;
 use model::Model;
 use rayon::prelude::*;
-use record::{Code, Read, Wrong};
-use scan::{LARGEST_RECORD, Scanner, Step, Trouble};
+use record::{Read, Wrong};
+use scan::{LARGEST_RECORD, Scanner, Span, Step, Trouble};
 use std::ops::Range;
 
 /// How many records a thread reads at a time.
-const AT_A_TIME: usize = 512;
+const AT_A_TIME: usize = 128;
 
 /// A VICS list while it is read; of a set in several files, all of them.
 pub(in crate::hashset) struct Vics<'a> {
@@ -48,8 +54,8 @@ struct File {
 }
 
 /// What a chunk of records became, in their order, and what was counted.
-struct Chunk {
-    rows: Vec<Result<Read, Wrong>>,
+struct Chunk<'t> {
+    rows: Vec<Result<Read<'t>, Wrong>>,
     tally: Tally,
 }
 
@@ -62,13 +68,13 @@ impl Vics<'_> {
     pub(in crate::hashset) fn read(&mut self, text: &mut Window) -> Result<(), SetError> {
         let mut file = File { model: None, records: 0, unexplained: None };
         let mut scanner = Scanner::new();
-        let mut spans: Vec<Range<usize>> = Vec::new();
+        let mut spans: Vec<Span> = Vec::new();
         loop {
             let step = match scanner.next(text.bytes(), text.ended()) {
                 Ok(step) => step,
                 Err(trouble) => {
                     // An earlier record may be wrong too: the first place counts.
-                    self.take(&mut file, text, &spans)?;
+                    self.take(&mut file, text, &scanner, &spans)?;
                     return Err(file.trouble(text, trouble));
                 }
             };
@@ -76,13 +82,15 @@ impl Vics<'_> {
                 Step::Record(span) => spans.push(span),
                 Step::Context(span) => {
                     // The first place that is wrong counts.
-                    self.take(&mut file, text, &spans)?;
+                    self.take(&mut file, text, &scanner, &spans)?;
                     spans.clear();
+                    scanner.forget();
                     self.context(&mut file, text, span)?;
                 }
                 Step::More | Step::End => {
-                    self.take(&mut file, text, &spans)?;
+                    self.take(&mut file, text, &scanner, &spans)?;
                     spans.clear();
+                    scanner.forget();
                     if step == Step::End {
                         break;
                     }
@@ -120,36 +128,68 @@ impl Vics<'_> {
         Ok(())
     }
 
-    /// Reads records in parallel and gives them on in their order.
+    /// Reads records and gives them on in their order.
     fn take(
         &mut self,
         file: &mut File,
         text: &Window,
-        spans: &[Range<usize>],
+        scanner: &Scanner,
+        spans: &[Span],
+    ) -> Result<(), SetError> {
+        if self.pool.current_num_threads() > 1 {
+            return self.take_in_parallel(file, text, scanner, spans);
+        }
+        // One thread would wait for the other: each record is read and given on while it is near.
+        let mut record = Record::default();
+        for span in spans {
+            let bytes = text.bytes().get(span.text.clone()).unwrap_or_default();
+            let row = record::read(bytes, scanner.quotes(span), &mut record, &mut self.tally);
+            self.row(file, text, span.text.start, row)?;
+        }
+        Ok(())
+    }
+
+    fn take_in_parallel(
+        &mut self,
+        file: &mut File,
+        text: &Window,
+        scanner: &Scanner,
+        spans: &[Span],
     ) -> Result<(), SetError> {
         let fresh = self.tally.fresh();
         let bytes = text.bytes();
-        let read = |spans: &[Range<usize>]| {
-            let mut tally = fresh.clone();
-            let record = |span: &Range<usize>| {
-                record::read(bytes.get(span.clone()).unwrap_or_default(), &mut tally)
+        let read = |spans: &[Span]| {
+            let (mut tally, mut record) = (fresh.clone(), Record::default());
+            let read = |span: &Span| {
+                let bytes = bytes.get(span.text.clone()).unwrap_or_default();
+                record::read(bytes, scanner.quotes(span), &mut record, &mut tally)
             };
-            Chunk { rows: spans.iter().map(record).collect(), tally }
+            Chunk { rows: spans.iter().map(read).collect(), tally }
         };
-        let chunks: Vec<Chunk> =
+        let chunks: Vec<Chunk<'_>> =
             self.pool.install(|| spans.par_chunks(AT_A_TIME).map(read).collect());
         let mut spans = spans.iter();
         for chunk in chunks {
             self.tally.add(&chunk.tally);
             for (row, span) in chunk.rows.into_iter().zip(spans.by_ref()) {
-                file.records = file.records.saturating_add(1);
-                match row {
-                    Ok(read) => self.entries(file, text, span.start, read)?,
-                    Err(wrong) => self.wrong(file, text, span.start, wrong)?,
-                }
+                self.row(file, text, span.text.start, row)?;
             }
         }
         Ok(())
+    }
+
+    fn row(
+        &mut self,
+        file: &mut File,
+        text: &Window,
+        start: usize,
+        row: Result<Read<'_>, Wrong>,
+    ) -> Result<(), SetError> {
+        file.records = file.records.saturating_add(1);
+        match row {
+            Ok(read) => self.entries(file, text, start, read),
+            Err(wrong) => self.wrong(file, text, start, wrong),
+        }
     }
 
     fn entries(
@@ -157,14 +197,13 @@ impl Vics<'_> {
         file: &mut File,
         text: &Window,
         start: usize,
-        read: Read,
+        read: Read<'_>,
     ) -> Result<(), SetError> {
         let Read { code, code_at, mut entry, mut files } = read;
         let place = || text.place(start.saturating_add(code_at), Some(file.records));
         let category = match &code {
-            Code::None => None,
-            Code::Number(number) => Some(self.categories.of(&number.to_string(), place)?),
-            Code::Text(code) => Some(self.categories.of(code, place)?),
+            None => None,
+            Some(code) => Some(self.categories.of(code, place)?),
         };
         let explained = category.as_ref().is_some_and(|category| !category.label.is_empty());
         if self.kind == SetKind::Ignore && !self.accept_polarity && !explained {

@@ -1,10 +1,12 @@
 //! Finds the records of a VICS document without reading them.
 //!
-//! One pass over brackets and strings; what stands between records (commas, closing brackets, the
+//! One pass over brackets and strings, many bytes at a time; what stands between records (commas, closing brackets, the
 //! members around them, what follows the end) is checked here, what stands in a record by whoever
 //! reads it. The text comes in windows: a step that does not end within one is done again with
 //! more. Source: RFC 8259; for the document's form see [`super`].
 
+use super::words::{self, Marks};
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::Range;
 
 /// Deepest nesting of brackets.
@@ -23,14 +25,22 @@ const OF_RECORDS: [&str; 7] =
 /// What a step found.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// A record, from its opening to its closing bracket.
-    Record(Range<usize>),
+    /// A record.
+    Record(Span),
     /// The text that says which model the document has, quotes included.
     Context(Range<usize>),
     /// More of the text is needed; nothing before [`Scanner::keep`] is.
     More,
     /// The document ends here and is whole.
     End,
+}
+
+/// A record, from its opening to its closing bracket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) text: Range<usize>,
+    /// Which of [`Scanner::quotes`] are its own; none where a string in it is not plain.
+    pub(super) quotes: Range<usize>,
 }
 
 /// A place where the document is not as it has to be.
@@ -75,13 +85,24 @@ pub(super) struct Scanner {
     root: Option<usize>,
     keys: Vec<String>,
     values_seen: bool,
+    quotes: Vec<u64>,
 }
 
 impl Scanner {
     /// At the start of a document.
     pub(super) fn new() -> Self {
         let (levels, keys) = (vec![(Level::Start, false)], Vec::new());
-        Self { levels, at: 0, root: None, keys, values_seen: false }
+        Self { levels, at: 0, root: None, keys, values_seen: false, quotes: Vec::new() }
+    }
+
+    /// Where the quotes of records are, a bit for each byte of them, the lowest of a word first.
+    pub(super) fn quotes(&self, span: &Span) -> &[u64] {
+        self.quotes.get(span.quotes.clone()).unwrap_or_default()
+    }
+
+    /// Forgets the quotes of all records that were found.
+    pub(super) fn forget(&mut self) {
+        self.quotes.clear();
     }
 
     /// The first byte that is still needed.
@@ -226,7 +247,7 @@ impl Scanner {
             return Err(Stop::Bad(Trouble { at: start, found, expected }));
         }
         self.levels.push((Level::Lines, false));
-        Ok(Some(Step::Record(start..self.at)))
+        Ok(Some(Step::Record(Span { text: start..self.at, quotes: 0..0 })))
     }
 
     /// Reads one record of an array, or its end; goes into a case.
@@ -249,12 +270,11 @@ impl Scanner {
             return Err(bad(at, "no record", "a record in { }"));
         }
         let cases = self.levels.last().is_some_and(|(level, _)| *level == Level::Values);
-        if let Some(end) = text.brackets(at, cases)? {
+        if let Some(span) = self.record(text, at, cases)? {
             if let Some((_, after)) = self.levels.last_mut() {
                 *after = true;
             }
-            self.at = end;
-            return Ok(Some(Step::Record(at..end)));
+            return Ok(Some(Step::Record(span)));
         }
         self.enter(Level::Case, at);
         Ok(None)
@@ -275,9 +295,24 @@ impl Scanner {
                 "the next record on a line of its own",
             ));
         }
-        let end = text.brackets(at, false)?.unwrap_or(at);
+        Ok(self.record(text, at, false)?.map(Step::Record))
+    }
+
+    /// Goes behind the record that begins at `at`; `None`, and not moved, where it is a case.
+    fn record(&mut self, text: &Bytes<'_>, at: usize, cases: bool) -> Scan<Option<Span>> {
+        let before = self.quotes.len();
+        let mut walk = Walk::new(text, cases, &mut self.quotes);
+        let end = walk.from(at);
+        let is_plain = walk.is_plain;
+        let Ok(Some(end)) = end else {
+            self.quotes.truncate(before);
+            return end.map(|_| None);
+        };
+        if !is_plain {
+            self.quotes.truncate(before);
+        }
         self.at = end;
-        Ok(Some(Step::Record(at..end)))
+        Ok(Some(Span { text: at..end, quotes: before..self.quotes.len() }))
     }
 
     fn done(&mut self, text: &Bytes<'_>) -> Scan<Option<Step>> {
@@ -330,7 +365,7 @@ impl Bytes<'_> {
     fn value(&self, at: usize) -> Scan<usize> {
         match self.peek(at)? {
             b'"' => self.string(at),
-            b'{' | b'[' => Ok(self.brackets(at, false)?.unwrap_or(at)),
+            b'{' | b'[' => Ok(Walk::new(self, false, &mut Vec::new()).from(at)?.unwrap_or(at)),
             _ => {
                 let rest = self.bytes.get(at..).unwrap_or_default();
                 let ends = |c: &u8| matches!(c, b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n');
@@ -340,45 +375,12 @@ impl Bytes<'_> {
         }
     }
 
-    /// The end of the bracket that opens at `at`. `None` where `cases` is asked for and it is a
-    /// case: has a member `Media` that is an array.
-    fn brackets(&self, start: usize, cases: bool) -> Scan<Option<usize>> {
-        let (mut depth, mut at) = (0_usize, start);
-        let mut key = 0..0;
-        loop {
-            match self.bytes.get(at).ok_or(Stop::More)? {
-                b'"' => {
-                    let end = self.string(at)?;
-                    if depth == 1 {
-                        key = at..end;
-                    }
-                    at = end;
-                    continue;
-                }
-                c @ (b'{' | b'[') => {
-                    let media = || self.bytes.get(key.clone()).unwrap_or_default();
-                    if cases
-                        && depth == 1
-                        && *c == b'['
-                        && media().eq_ignore_ascii_case(b"\"media\"")
-                    {
-                        return Ok(None);
-                    }
-                    depth = depth.saturating_add(1);
-                    if depth > DEEPEST {
-                        return Err(bad(at, "brackets nested more deeply", "at most 64 levels"));
-                    }
-                }
-                b'}' | b']' => {
-                    depth = depth.saturating_sub(1);
-                    if depth == 0 {
-                        return Ok(Some(at.saturating_add(1)));
-                    }
-                }
-                _ => {}
-            }
-            at = at.saturating_add(1);
-        }
+    /// Whether a bracket is the value of a member `Media`.
+    fn is_media(&self, bracket: usize) -> bool {
+        let before = self.bytes.get(..bracket).unwrap_or_default().trim_ascii_end();
+        let name = before.strip_suffix(b":").unwrap_or_default().trim_ascii_end();
+        let Some((before, name)) = name.split_last_chunk::<7>() else { return false };
+        name.eq_ignore_ascii_case(b"\"media\"") && before.last() != Some(&b'\\')
     }
 
     /// Reads a small part.
@@ -386,5 +388,103 @@ impl Bytes<'_> {
         let at = part.start;
         let text = self.bytes.get(part).unwrap_or_default();
         serde_json::from_slice(text).map_err(|_| bad(at, "text that is no JSON", "a JSON value"))
+    }
+}
+
+/// A walk from the first bracket of a value to its last.
+struct Walk<'w> {
+    text: &'w Bytes<'w>,
+    cases: bool,
+    depth: usize,
+    in_string: bool,
+    /// The next byte stands behind a backslash in a string.
+    escaped: bool,
+    /// Where quotes are: of all bytes, as long as the text [`is_plain`](Self::is_plain).
+    quotes: &'w mut Vec<u64>,
+    /// No string so far has a backslash or a control character, and all was told of in `quotes`.
+    is_plain: bool,
+}
+
+/// Goes on, or ends at a place; at none where it is a case.
+type Way = ControlFlow<Option<usize>>;
+
+impl<'w> Walk<'w> {
+    /// Before the first bracket. Where `cases` is asked for, it ends where it meets a case: what has a
+    /// member `Media` that is an array.
+    const fn new(text: &'w Bytes<'w>, cases: bool, quotes: &'w mut Vec<u64>) -> Self {
+        Self { text, cases, depth: 0, in_string: false, escaped: false, quotes, is_plain: true }
+    }
+
+    /// The end of the bracket that opens at `start`; `None` where it is a case.
+    fn from(&mut self, start: usize) -> Scan<Option<usize>> {
+        let rest = self.text.bytes.get(start..).ok_or(Stop::More)?;
+        let (blocks, rest) = rest.as_chunks::<{ words::BLOCK }>();
+        let mut at = start;
+        for block in blocks {
+            if let Break(end) = self.block(block, at)? {
+                return Ok(end);
+            }
+            at = at.saturating_add(words::BLOCK);
+        }
+        match self.bytes(rest, at)? {
+            Break(end) => Ok(end),
+            Continue(()) => Err(Stop::More),
+        }
+    }
+
+    /// Walks through bytes that begin at `at`.
+    fn block(&mut self, block: &[u8; words::BLOCK], at: usize) -> Scan<Way> {
+        let marks = Marks::of(block);
+        if marks.has_backslash || self.escaped {
+            return self.bytes(block, at);
+        }
+        let strings = marks.in_strings(self.in_string);
+        self.is_plain &= marks.controls & strings == 0;
+        self.quotes.push(marks.quotes);
+        self.in_string = strings >> 63 == 1;
+        let mut brackets = marks.brackets & !strings;
+        while brackets != 0 {
+            let n = usize::try_from(brackets.trailing_zeros()).unwrap_or(0);
+            if let Break(end) = self.bracket(at.saturating_add(n))? {
+                return Ok(Break(end));
+            }
+            brackets &= brackets.wrapping_sub(1);
+        }
+        Ok(Continue(()))
+    }
+
+    /// The same byte by byte.
+    fn bytes(&mut self, bytes: &[u8], at: usize) -> Scan<Way> {
+        self.is_plain = false;
+        for (n, c) in bytes.iter().enumerate() {
+            match c {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = self.in_string,
+                b'"' => self.in_string = !self.in_string,
+                b'{' | b'}' | b'[' | b']' if !self.in_string => {
+                    if let Break(end) = self.bracket(at.saturating_add(n))? {
+                        return Ok(Break(end));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Continue(()))
+    }
+
+    fn bracket(&mut self, at: usize) -> Scan<Way> {
+        let c = self.text.peek(at)?;
+        if matches!(c, b'{' | b'[') {
+            if self.cases && self.depth == 1 && c == b'[' && self.text.is_media(at) {
+                return Ok(Break(None));
+            }
+            self.depth = self.depth.saturating_add(1);
+            if self.depth > DEEPEST {
+                return Err(bad(at, "brackets nested more deeply", "at most 64 levels"));
+            }
+            return Ok(Continue(()));
+        }
+        self.depth = self.depth.saturating_sub(1);
+        Ok(if self.depth == 0 { Break(Some(at.saturating_add(1))) } else { Continue(()) })
     }
 }
