@@ -62,8 +62,12 @@ pub(super) fn photodna(text: &[u8]) -> Option<Box<[u8]>> {
     }
     let all = digits.iter().fold(0, |all, digit| all | digit);
     let mut out = [0; super::PHOTODNA_BYTES];
-    for (bytes, [a, b, c, d]) in out.as_chunks_mut::<3>().0.iter_mut().zip(digits.as_chunks().0) {
-        *bytes = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
+    for (bytes, four) in out.as_chunks_mut::<3>().0.iter_mut().zip(digits.as_chunks().0) {
+        // Two digits to 12 bits, and these to 24.
+        let four = u32::from_be_bytes(*four);
+        let twos = (four >> 8 & 0x3f_003f) << 6 | four & 0x3f_003f;
+        let [_, all @ ..] = (twos >> 16 << 12 | twos & 0xfff).to_be_bytes();
+        *bytes = all;
     }
     (all < 64).then(|| out.into())
 }

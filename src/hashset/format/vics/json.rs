@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
     #[inline]
     fn string(&mut self) -> Outcome<Cow<'a, [u8]>> {
         self.expect(b'"')?;
-        match self.to_quote() {
+        match self.up_to_quote() {
             Some(text) => Ok(Cow::Borrowed(text)),
             None => self.searched(),
         }
@@ -334,11 +334,11 @@ impl<'a> Reader<'a> {
 
     /// What stands before the next quote, where it is known to be all of the string; passes over both.
     #[inline]
-    fn to_quote(&mut self) -> Option<&'a [u8]> {
+    fn up_to_quote(&mut self) -> Option<&'a [u8]> {
         let at = self.at();
         let first = self.quotes.get(at / BITS)? >> (at % BITS);
         let len = match first {
-            0 => self.to_later_quote(at),
+            0 => self.quote_after(at),
             _ => usize::try_from(first.trailing_zeros()).unwrap_or(0),
         };
         let (text, rest) = self.rest.split_at_checked(len)?;
@@ -348,7 +348,7 @@ impl<'a> Reader<'a> {
     }
 
     /// How far the next quote is, where the word of the byte at `at` has none behind it.
-    fn to_later_quote(&self, at: usize) -> usize {
+    fn quote_after(&self, at: usize) -> usize {
         let words = self.quotes.get((at / BITS).saturating_add(1)..).unwrap_or_default();
         let mut before = BITS.saturating_sub(at % BITS);
         for word in words {
@@ -437,7 +437,7 @@ impl<'a> Reader<'a> {
     /// Passes over a string; a surrogate alone does no harm where nobody reads it.
     fn skip_string(&mut self) -> Outcome<()> {
         self.pass(1);
-        if self.to_quote().is_some() {
+        if self.up_to_quote().is_some() {
             return Ok(());
         }
         loop {
