@@ -6,7 +6,8 @@
 #   tests/fuzz/run.sh TARGET SECONDS planted    with the target's planted mistake: must be found
 #
 # Needs the toolchain of rust-toolchain.toml (stable) and a C++ compiler for libFuzzer. Inputs gather
-# in target/fuzz-corpus, findings in target/fuzz-found; files in seeds/TARGET are the first inputs.
+# in target/fuzz-corpus, findings in target/fuzz-found; files in seeds/TARGET are the first inputs,
+# words of dicts/TARGET.dict are put into them.
 # An input may take UNIT_SECONDS (120) of wall time, MAX_LEN (65536) bytes at most: on a busy machine a
 # shorter limit finds only the other processes. Exit code: 0 nothing found (planted: found), 1 otherwise.
 set -euo pipefail
@@ -41,10 +42,12 @@ seeds=$build/fuzz-seeds/$target
 mkdir -p "$corpus" "$found" "$seeds" logs
 export FUZZ_SEEDS=$seeds # some targets write good inputs of today's format there
 [ -d "seeds/$target" ] && cp -rL "seeds/$target/." "$seeds"
+words=() # what a format is made of, where single bytes never become it
+[ -f "dicts/$target.dict" ] && words=("-dict=dicts/$target.dict")
 full=$build/$name.full.log
 begun=$(date +%s)
 status=0
-nice -n 19 "$build/fuzz-bin/$name" "$corpus" "$seeds" \
+nice -n 19 "$build/fuzz-bin/$name" "$corpus" "$seeds" "${words[@]}" \
   -artifact_prefix="$found/" -max_total_time="$seconds" -max_len="${MAX_LEN:-65536}" \
   -timeout="${UNIT_SECONDS:-120}" -rss_limit_mb=2048 -print_final_stats=1 >"$full" 2>&1 || status=$?
 took=$(($(date +%s) - begun))

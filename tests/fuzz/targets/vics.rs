@@ -4,7 +4,7 @@
 #![no_main]
 
 use assay::hashset::fuzzing;
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 fuzz_target!(init: seed(), |bytes: &[u8]| {
     let Some((block, text)) = bytes.split_first() else { return };
@@ -29,6 +29,47 @@ fuzz_target!(init: seed(), |bytes: &[u8]| {
     #[cfg(feature = "planted")]
     assert!(whole.entries.iter().all(|(_, e)| e.series.is_none()), "planted: a series");
 });
+
+/// Members that seeds do not have. Single bytes never become one, and a word put in anywhere is
+/// damage nearly always.
+const MEMBERS: [&str; 8] = [
+    "\"Series\":\"a\",",
+    "\"SHA-256\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",",
+    "\"MediaSize\":1,",
+    "\"Category\":\"b\",",
+    "\"VictimIdentified\":true,",
+    "\"MediaFiles\":[{\"MD5\":\"fedcba9876543210fedcba9876543210\"}],",
+    "\"x\":[{\"\\ud83d\\ude00\":-1.5e3},null],",
+    "\"y\":\"\\\\\\\"\",",
+];
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    put_member(data, size, seed).unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
+});
+
+/// Puts a member where one may stand, every other time; the rest is left to the fuzzer.
+fn put_member(data: &mut [u8], size: usize, seed: u32) -> Option<usize> {
+    let mut seed = seed as usize;
+    let mut pick = |of: usize| {
+        let picked = seed % of.max(1);
+        seed /= of.max(1);
+        picked
+    };
+    if pick(2) == 0 {
+        return None;
+    }
+    let member = MEMBERS[pick(MEMBERS.len())].as_bytes();
+    let text = &data[..size];
+    let places: Vec<usize> = (0..size).filter(|at| matches!(text[*at], b'{' | b',')).collect();
+    let at = places.get(pick(places.len()))? + 1;
+    let end = size + member.len();
+    if end > data.len() {
+        return None;
+    }
+    data.copy_within(at..size, at + member.len());
+    data[at..at + member.len()].copy_from_slice(member);
+    Some(end)
+}
 
 /// Writes a document of each form where run.sh looks for first inputs.
 fn seed() {
