@@ -3,8 +3,8 @@
 //! The text is hostile. Passed over or not, every byte of it is held against the grammar: names,
 //! colons, commas, brackets, numbers, words, escapes, control characters. Strings may hold bytes that
 //! are no UTF-8, because names of files do. serde_json does the same with two looks at each string
-//! and a copy of many; a list of millions of records is read in half the time without. Tests hold
-//! the two against each other. Source: RFC 8259.
+//! and a copy of many, which a list of millions of records is too long for. Tests hold the two
+//! against each other. Source: RFC 8259.
 
 use super::scan::DEEPEST;
 use super::words;
