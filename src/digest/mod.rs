@@ -130,9 +130,14 @@ impl Digest {
 
     /// Reads hex digits of either case; `None` where the text is anything else.
     pub fn from_hex(text: &[u8]) -> Option<Self> {
-        // Arithmetic on all 64 digits whatever their number, and one look at the end: so it is done
+        if text.len() <= 32 { Self::from_digits::<32>(text) } else { Self::from_digits::<64>(text) }
+    }
+
+    /// As [`Digest::from_hex`], of up to `N` digits.
+    fn from_digits<const N: usize>(text: &[u8]) -> Option<Self> {
+        // Arithmetic on all digits whatever their number, and one look at the end: so it is done
         // sixteen at a time. A list has millions of these.
-        let mut digits = [b'0'; Self::LONGEST_HEX];
+        let mut digits = [b'0'; N];
         digits.get_mut(..text.len())?.copy_from_slice(text);
         let mut worst = 0_u8;
         for digit in &mut digits {
@@ -181,12 +186,19 @@ impl Digest {
 
     /// As [`Digest::hex`], as bytes.
     pub fn hex_digits<'a>(&self, text: &'a mut [u8; Self::LONGEST_HEX]) -> &'a [u8] {
-        // Arithmetic instead of a table, on all 32 bytes whatever the length: so it is done sixteen
+        // Arithmetic instead of a table, on 16 or 32 bytes whatever the length: so it is done sixteen
         // digits at a time. A report has millions of these.
         let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
         let (pairs, _) = text.as_chunks_mut::<2>();
-        for (pair, byte) in pairs.iter_mut().zip(&self.0) {
-            *pair = [digit(byte >> 4), digit(byte & 15)];
+        let ((first, second), (low, high)) = (pairs.split_at_mut(16), self.0.split_at(16));
+        let write = |pairs: &mut [[u8; 2]], bytes: &[u8]| {
+            for (pair, byte) in pairs.iter_mut().zip(bytes) {
+                *pair = [digit(byte >> 4), digit(byte & 15)];
+            }
+        };
+        write(first, low);
+        if self.1 > 16 {
+            write(second, high);
         }
         text.get(..2 * usize::from(self.1)).unwrap_or_default()
     }

@@ -67,16 +67,40 @@ struct Answers<'a, W: Write> {
 impl<W: Write> Answers<'_, W> {
     /// Answers a digest a line.
     fn of_lines(&mut self, mut input: impl BufRead) -> anyhow::Result<()> {
-        let (mut line, mut number) = (Vec::with_capacity(80), 0_u64);
-        while input.read_until(b'\n', &mut line)? > 0 {
-            number += 1;
-            let text = line.trim_ascii();
-            if !text.is_empty() {
-                self.ask(text).with_context(|| format!("standard input, line {number}"))?;
+        // The start of a line whose end is not there yet.
+        let (mut start, mut number) = (Vec::new(), 0_u64);
+        loop {
+            let bytes = match input.fill_buf() {
+                Ok([]) => break,
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error).context("cannot read standard input"),
+            };
+            let mut rest = bytes;
+            while let Some((line, after)) = line_of(rest) {
+                number += 1;
+                if start.is_empty() {
+                    self.ask_line(line, number)?;
+                } else {
+                    start.extend_from_slice(line);
+                    self.ask_line(&start, number)?;
+                    start.clear();
+                }
+                rest = after;
             }
-            line.clear();
+            start.extend_from_slice(rest);
+            let taken = bytes.len();
+            input.consume(taken);
         }
-        Ok(())
+        self.ask_line(&start, number + 1)
+    }
+
+    /// Takes a line, which may be empty.
+    fn ask_line(&mut self, line: &[u8], number: u64) -> anyhow::Result<()> {
+        match line.trim_ascii() {
+            b"" => Ok(()),
+            text => self.ask(text).with_context(|| format!("standard input, line {number}")),
+        }
     }
 
     /// Takes a question; answers those that wait where they are a batch.
@@ -166,6 +190,12 @@ impl<W: Write> Answers<'_, W> {
         }
         Ok(())
     }
+}
+
+/// The first line and what follows its end.
+fn line_of(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (line, after) = bytes.split_at_checked(memchr::memchr(b'\n', bytes)?)?;
+    Some((line, after.get(1..)?))
 }
 
 /// Makes a cell of CSV of a text.

@@ -147,6 +147,26 @@ fn a_lookup_answers_each_digest_on_a_line() {
     let input = std::fs::File::open(folder.join("q")).unwrap();
     let output = command.current_dir(folder).stdin(input).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), want);
+    // Many lines, some of which reach from one read of the input into the next.
+    let (mut lines, mut answers) = (String::new(), String::new());
+    for n in 0..9_000_u32 {
+        let (hash, answer) = match n % 3 {
+            0 => (upper.clone(), ",info,\"a, b\",\"A;B,1\"\n"),
+            _ => (format!("{n:032x}"), ",none,,\n"),
+        };
+        lines += &format!("{hash}{}", ["\n", "\r\n", "  \n\n"][n as usize % 3]);
+        answers += &format!("{}{answer}", hash.to_lowercase());
+    }
+    std::fs::write(folder.join("q"), lines.trim_end()).unwrap();
+    let input = std::fs::File::open(folder.join("q")).unwrap();
+    let output = assay(&["lookup", "l.ahs"]).current_dir(folder).stdin(input).output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap() == answers, "{} bytes", lines.len());
+    std::fs::write(folder.join("q"), format!("{lines}\nnothing\n{MD5}\n")).unwrap();
+    let input = std::fs::File::open(folder.join("q")).unwrap();
+    let output = assay(&["lookup", "l.ahs"]).current_dir(folder).stdin(input).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("standard input, line 12002:"), "{errors}");
     // Not "none": nothing was looked for.
     for hash in ["xyz", "da39a3ee5e6b4b0d3255bfef95601890afd80709", "0x12"] {
         let (code, out, errors) = hashset(folder, &["lookup", "l.ahs", MD5, hash]);
