@@ -3,8 +3,8 @@
 //! Each has a lane of the digests. Whichever lane has nothing left to digest is filled from its
 //! stream; where all are full, all go on. An object that ends leaves its lane to the next one, which
 //! is open already, so that the device fetches its bytes meanwhile. A long object that is left alone
-//! gives each of its digests a thread. What an object is, what is said of it and in which row does not depend on its neighbours: they share
-//! the thread and nothing else.
+//! gives each of its digests a thread. What an object is, what is said of it and in which row does not
+//! depend on its neighbours: they share the thread and nothing else.
 //!
 //! A stream that is slow, or waits for memory, holds up the thread and changes nothing else. Memory
 //! is waited for only where none of the thread's own objects holds any and all of them lack some.

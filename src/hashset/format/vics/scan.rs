@@ -1,9 +1,9 @@
 //! Finds the records of a VICS document without reading them.
 //!
-//! One pass over brackets and strings, many bytes at a time; what stands between records (commas, closing brackets, the
-//! members around them, what follows the end) is checked here, what stands in a record by whoever
-//! reads it. The text comes in windows: a step that does not end within one is done again with
-//! more. Source: RFC 8259; for the document's form see [`super`].
+//! One pass over brackets and strings, many bytes at a time; what stands between records (commas,
+//! closing brackets, the members around them, what follows the end) is checked here, what stands in
+//! a record by whoever reads it. The text comes in windows: a step that does not end within one is
+//! done again with more. Source: RFC 8259; for the document's form see [`super`].
 
 use super::words::{self, Marks};
 use std::ops::ControlFlow::{self, Break, Continue};

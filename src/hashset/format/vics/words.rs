@@ -1,9 +1,9 @@
 //! Looks for bytes of JSON that say something, many at a time.
 //!
 //! The runs between them are short, a dozen bytes mostly: a call of the vector search of memchr costs
-//! more than it saves there, and so does a search that starts where the last one ended. A look marks the highest bit of the first byte that it is for, and maybe
-//! of later ones. Source: S. E. Anderson, "Bit Twiddling Hacks", "Determine if a word has a zero byte"
-//! and "a byte less than n".
+//! more than it saves there, and so does a search that starts where the last one ended. A look marks
+//! the highest bit of the first byte that it is for, and maybe of later ones. Source: S. E. Anderson,
+//! "Bit Twiddling Hacks", "Determine if a word has a zero byte" and "a byte less than n".
 
 /// How many bytes stand before the first that is not itself in a string: a quote, a backslash, a
 /// control character.
