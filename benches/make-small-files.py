@@ -5,13 +5,15 @@
 
 COUNT files (20,000 unless told), sizes log-normal with a median of about 9 KiB and a tail cut at
 32 MiB, about one GB in all; one in ten an exact copy, one in two hundred empty; contents text-like,
-random or zero-padded; at most 64 files a folder. The seed is fixed: the same bytes every time.
+random or zero-padded; extensions of eight kinds in turn, one of them of disk images; at most 64
+files a folder. The seed is fixed: the same bytes every time.
 """
 import math
 import pathlib
 import random
 import sys
 
+EXTENSIONS = "txt dat log cfg tmp csv bin db".split()
 WORDS = [bytes(word, "ascii") for word in "amber boat cliff delta ember field grove kite".split()]
 
 
@@ -43,7 +45,7 @@ def main():
             size = int(min(rng.lognormvariate(math.log(9 * 1024), 1.75), 32 << 20))
             data = content(rng, size)
             recent = (recent + [data])[-16:]
-        (folder / f"file{n:06}.bin").write_bytes(data)
+        (folder / f"file{n:06}.{EXTENSIONS[n % len(EXTENSIONS)]}").write_bytes(data)
 
 
 if __name__ == "__main__":

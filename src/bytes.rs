@@ -45,6 +45,12 @@ pub trait ReadAt: Send + Sync {
     /// The operating system's error for the first byte that could not be read.
     fn read_at(&self, at: u64, buf: &mut [u8]) -> io::Result<usize>;
 
+    /// Says that these bytes are about to be asked for, so that they may be fetched meanwhile. Does
+    /// not wait for them.
+    fn announce(&self, at: u64, bytes: u64) {
+        let _ = (at, bytes);
+    }
+
     /// True where there is no byte at all.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -92,6 +98,10 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
 
     fn read_at(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
         (**self).read_at(at, buf)
+    }
+
+    fn announce(&self, at: u64, bytes: u64) {
+        (**self).announce(at, bytes);
     }
 }
 
@@ -173,6 +183,11 @@ impl ReadAt for Section {
             }
             None => error,
         })
+    }
+
+    fn announce(&self, at: u64, bytes: u64) {
+        let bytes = bytes.min(self.len.saturating_sub(at));
+        self.whole.announce(self.start.saturating_add(at), bytes);
     }
 }
 

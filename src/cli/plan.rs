@@ -42,9 +42,13 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
     }
     let digests = opts.digests.as_ref().or(file.digests.as_ref());
     let hits_in_code = opts.exit_code_hits || file.exit_code_hits;
-    let threads = opts.threads.or(file.threads).unwrap_or_else(cores);
+    let cores = cores();
+    let sources = sources(opts, std::mem::take(&mut file.evidence))?;
+    // An image is read from its front to its end, which a system reads ahead by itself.
+    let readers = if sources.iter().any(|source| source.path.is_dir()) { READERS } else { cores };
+    let threads = opts.threads.or(file.threads).unwrap_or_else(|| cores.max(readers));
     let plan = ScanPlan {
-        sources: sources(opts, std::mem::take(&mut file.evidence))?,
+        sources,
         out: out.context("--out is missing: name the folder for the report")?,
         resume: opts.resume,
         lists: lists(opts, &file)?,
@@ -54,10 +58,11 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
         kernels,
         near: near(opts, &file),
         threads,
+        computing: threads.min(cores),
         streams: machine::streams(threads),
         workers: worker::Options {
             require_sandbox: opts.require_sandbox || file.require_sandbox,
-            ..worker::Options::new(threads.get())
+            ..worker::Options::new(threads.min(cores).get())
         },
         accept_alteration: stated(
             "--accept-alteration",
@@ -93,6 +98,10 @@ fn set_access(opts: &ScanOpts, file: &CaseFile) -> compiled::Access {
         compiled::Access::Mapped
     }
 }
+
+/// Threads that read where nobody says how many, on a machine of fewer cores: a device that is asked
+/// for more at a time gives more. What computes is bound by the cores.
+const READERS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 fn cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)

@@ -154,14 +154,14 @@ fn nn512(view: &View<'_>) -> Option<Coefficients> {
             pdq(&small)
         }
         Samples::Rgb(bytes) => {
-            let mut picked = Vec::with_capacity(SIDE * SIDE * 3);
+            let (pixels, _) = bytes.as_chunks::<3>();
+            let mut picked = Vec::with_capacity(SIDE * SIDE);
             for y in rows {
-                let row = &bytes[y * view.width * 3..(y + 1) * view.width * 3];
-                for &x in &columns {
-                    picked.extend_from_slice(&row[x * 3..x * 3 + 3]);
-                }
+                let row = &pixels[y * view.width..(y + 1) * view.width];
+                picked.extend(columns.iter().map(|&x| row[x]));
             }
-            let small = View { width: SIDE, height: SIDE, samples: Samples::Rgb(&picked) };
+            let samples = Samples::Rgb(picked.as_flattened());
+            let small = View { width: SIDE, height: SIDE, samples };
             pdq(&small)
         }
     };

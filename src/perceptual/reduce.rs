@@ -68,13 +68,40 @@ impl Reducer {
 
     /// Block means, halves rounded up.
     fn close_row(&mut self) {
-        for block in self.sums.chunks(self.factor[0]) {
-            let sum: u32 = block.iter().map(|&column| u32::from(column)).sum();
-            let count = (block.len() * self.rows) as u32;
-            self.samples.push(((sum + count / 2) / count) as u8);
+        let mean = Mean::of(self.factor[0] * self.rows);
+        let (blocks, rest) = self.sums.split_at(self.width - self.width % self.factor[0]);
+        let sum = |block: &[u16]| block.iter().map(|&column| u64::from(column)).sum();
+        self.samples
+            .extend(blocks.chunks_exact(self.factor[0]).map(|block| mean.rounded(sum(block))));
+        if !rest.is_empty() {
+            self.samples.push(Mean::of(rest.len() * self.rows).rounded(sum(rest)));
         }
         self.sums.fill(0);
         self.rows = 0;
+    }
+}
+
+/// Divides sums of so many bytes without a division.
+///
+/// With `m` the least whole number of at least `2^42 / count`, `x * m / 2^42` rounded down is
+/// `x / count` rounded down for every `x` up to `2^24`, as long as `count` is at most `2^16`: `m`
+/// is too large by less than 1, so the product by less than `2^24 * 2^16 / 2^42` of a `count`th.
+#[derive(Clone, Copy)]
+struct Mean {
+    half: u64,
+    factor: u64,
+}
+
+impl Mean {
+    /// At most 255 by 255 bytes.
+    const fn of(count: usize) -> Self {
+        let count = count as u64;
+        Self { half: count / 2, factor: (1_u64 << 42).div_ceil(count) }
+    }
+
+    /// The sum by the count, halves rounded up.
+    const fn rounded(self, sum: u64) -> u8 {
+        (((sum + self.half) * self.factor) >> 42) as u8
     }
 }
 
@@ -90,6 +117,22 @@ mod tests {
         let reduced = reducer.finish();
         assert_eq!((reduced.size, reduced.extent), ([258, 1], [257.5, 1.0]));
         assert_eq!((reduced.samples[0], reduced.samples[257]), (2, 9));
+    }
+
+    #[test]
+    fn a_mean_is_what_a_division_gives() {
+        for (across, down) in (1..=255).flat_map(|a| [(a, 1), (a, a), (a, 255), (a, 256 - a)]) {
+            let (count, mean) = (across * down, Mean::of((across * down) as usize));
+            let step = (count * 255 / 300).max(1);
+            let near = |sum: u64| [sum.saturating_sub(1), sum, (sum + 1).min(count * 255)];
+            for sum in (0..=count * 255).step_by(step as usize).flat_map(near) {
+                assert_eq!(
+                    u64::from(mean.rounded(sum)),
+                    (sum + count / 2) / count,
+                    "{count} {sum}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,11 @@
 //! Source: behaviour of Pillow 13 `Image.resize(size, LANCZOS)` for mode "L"
 //! (`src/libImaging/Resample.c`).
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::kernels;
 use super::reduce::Reduced;
 use super::trig::sin_pi;
 
@@ -16,21 +21,20 @@ pub(super) fn lanczos(reduced: &Reduced, width: usize, height: usize) -> Vec<u8>
     let across = taps(source_width, reduced.extent[0], width);
     let down = taps(source_height, reduced.extent[1], height);
     let mut middle = Vec::with_capacity(width * source_height);
+    let mut sums = Vec::with_capacity(width);
     for row in reduced.samples.chunks_exact(source_width) {
-        for (start, weights) in &across {
-            let sum = weights.iter().zip(&row[*start..]).map(|(w, &s)| w * i32::from(s)).sum();
-            middle.push(rounded(sum));
-        }
+        sums.clear();
+        kernels::weigh_row(&mut sums, row, &across);
+        middle.extend(sums.iter().copied().map(rounded));
     }
     let mut out = Vec::with_capacity(width * height);
-    for (start, weights) in &down {
-        let mut sums = vec![0_i32; width];
+    for (start, weights) in &*down {
+        sums.clear();
+        sums.resize(width, 0);
         for (weight, row) in weights.iter().zip(middle.chunks_exact(width).skip(*start)) {
-            for (sum, &sample) in sums.iter_mut().zip(row) {
-                *sum += weight * i32::from(sample);
-            }
+            kernels::add_weighted(&mut sums, *weight, row);
         }
-        out.extend(sums.into_iter().map(rounded));
+        out.extend(sums.iter().copied().map(rounded));
     }
     out
 }
@@ -40,9 +44,31 @@ fn rounded(sum: i32) -> u8 {
     ((sum + (1 << (BITS - 1))) >> BITS).clamp(0, 255) as u8
 }
 
+/// For each of some positions: the first input it reaches, and the weights from there.
+type Taps = Rc<[(usize, Vec<i32>)]>;
+
+/// Weights of the last sizes: the pictures of a camera have the same ones.
+const KEPT: usize = 24;
+
+/// As [`computed_taps`], kept where they were asked for not long ago.
+fn taps(inputs: usize, extent: f64, outputs: usize) -> Taps {
+    type Key = (usize, u64, usize);
+    thread_local!(static LAST: RefCell<VecDeque<(Key, Taps)>> = RefCell::default());
+    let key = (inputs, extent.to_bits(), outputs);
+    LAST.with_borrow_mut(|last| {
+        if let Some((_, taps)) = last.iter().find(|(kept, _)| *kept == key) {
+            return Rc::clone(taps);
+        }
+        last.truncate(KEPT - 1);
+        let taps: Taps = computed_taps(inputs, extent, outputs).into();
+        last.push_front((key, Rc::clone(&taps)));
+        taps
+    })
+}
+
 /// For each of `outputs` positions: the first of `inputs` it reaches, and the weights from there.
 /// `extent` is the length of the side in inputs.
-fn taps(inputs: usize, extent: f64, outputs: usize) -> Vec<(usize, Vec<i32>)> {
+fn computed_taps(inputs: usize, extent: f64, outputs: usize) -> Vec<(usize, Vec<i32>)> {
     let scale = extent / outputs as f64;
     let stretch = scale.max(1.0);
     let support = 3.0 * stretch;

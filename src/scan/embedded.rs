@@ -86,10 +86,14 @@ impl<'a> Embedded<'a> {
 
     /// Takes the next bytes; gives the pictures that are complete by now to `give`.
     pub(super) fn update(&mut self, bytes: &[u8], give: &mut dyn FnMut(Picture<'_>)) {
-        self.held.extend_from_slice(bytes);
         self.seen = self.seen.saturating_add(wide(bytes.len()));
-        if !self.marked {
-            self.seek();
+        if self.marked || bytes.len() <= CARRIED || self.held.iter().any(may_begin_mark) {
+            self.held.extend_from_slice(bytes);
+            if !self.marked {
+                self.seek();
+            }
+        } else {
+            self.seek_in(bytes);
         }
         while self.marked && self.held.len() >= LARGEST {
             self.judge(OVERLAP, give);
@@ -107,25 +111,27 @@ impl<'a> Embedded<'a> {
         (self.first, self.seen) = (false, self.seen.saturating_add(missing));
     }
 
+    /// As [`Self::seek`], in bytes that follow what is held, in which no mark begins: most contents
+    /// are never copied.
+    fn seek_in(&mut self, bytes: &[u8]) {
+        let from = usize::from(self.first && self.held.is_empty());
+        let mark = mark_in(bytes, from);
+        let kept = mark.unwrap_or_else(|| bytes.len().saturating_sub(CARRIED));
+        self.held.clear();
+        self.held.extend_from_slice(bytes.get(kept..).unwrap_or_default());
+        (self.first, self.marked) = (false, mark.is_some());
+    }
+
     /// Drops what is before the first mark; keeps what may be the beginning of one.
     fn seek(&mut self) {
-        let mut from = usize::from(self.first);
-        while let Some(mark) = self.held.get(from..).and_then(find) {
-            let at = from.saturating_add(mark);
-            let rest = self.held.get(at..).unwrap_or_default();
-            let told = || detect(rest).is_some_and(|kind| kind.family() == Family::Picture);
-            if rest.len() < HEAD || told() {
-                self.held.drain(..at);
-                self.first = false;
-                self.marked = true;
-                return;
-            }
-            from = at.saturating_add(1);
-        }
-        (self.marked, self.share) = (false, None);
-        let gone = self.held.len().saturating_sub(CARRIED);
+        let mark = mark_in(&self.held, usize::from(self.first));
+        let gone = mark.unwrap_or_else(|| self.held.len().saturating_sub(CARRIED));
         self.held.drain(..gone);
         self.first &= gone == 0;
+        self.marked = mark.is_some();
+        if !self.marked {
+            self.share = None;
+        }
     }
 
     /// Gives the whole pictures of what is held; keeps what follows the last of them, at most
@@ -155,6 +161,25 @@ impl<'a> Embedded<'a> {
         });
         self.held.extend_from_slice(held.get(end..).unwrap_or_default());
     }
+}
+
+/// The first mark from byte `from` on behind which a picture may stand.
+fn mark_in(bytes: &[u8], mut from: usize) -> Option<usize> {
+    while let Some(mark) = bytes.get(from..).and_then(find) {
+        let at = from.saturating_add(mark);
+        let rest = bytes.get(at..).unwrap_or_default();
+        let told = || detect(rest).is_some_and(|kind| kind.family() == Family::Picture);
+        if rest.len() < HEAD || told() {
+            return Some(at);
+        }
+        from = at.saturating_add(1);
+    }
+    None
+}
+
+/// True for the first byte of a mark.
+fn may_begin_mark(byte: &u8) -> bool {
+    MARKS.iter().any(|mark| mark.first() == Some(byte))
 }
 
 /// The first mark in some bytes.

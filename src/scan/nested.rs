@@ -176,17 +176,17 @@ fn is_looked_at(meta: &ItemMeta) -> bool {
 }
 
 /// Looks at the start of a file, and at its end where that may say more.
-fn first_look(file: &dyn ReadAt, extension: &[u8]) -> bool {
+fn first_look(file: &Peeked<'_>, extension: &[u8]) -> bool {
     // What cannot be read is told by the object's own row, which lacks these bytes then.
     let mut head = [0; INSIDE_HEAD];
-    let (size, Ok(n)) = (file.len(), file.fill_at(0, &mut head)) else { return false };
+    let (size, Ok(n)) = (file.len(), file.fill_once(0, &mut head)) else { return false };
     let head = head.get(..n).unwrap_or_default();
     let mut tail = [0; INSIDE_TAIL];
     // A footer follows whole sectors; the oldest programs wrote one byte less. To go to the end of
     // every file would make a drive seek.
     let has_footer = matches!(size % 512, 0 | 511) || matches!(extension, b"vhd" | b"dmg");
     let from = size.saturating_sub(u64::try_from(INSIDE_TAIL).unwrap_or(0));
-    let n = if has_footer { file.fill_at(from, &mut tail).unwrap_or(0) } else { 0 };
+    let n = if has_footer { file.fill_once(from, &mut tail).unwrap_or(0) } else { 0 };
     may_be_inside(head, tail.get(..n).unwrap_or_default(), extension)
 }
 

@@ -13,16 +13,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Sender, TryRecvError, TrySendError, bounded};
 
 use super::content::BUFFER_BYTES;
 use super::flight::{self, Flight};
 use super::nested::{At, Given, Nested, Reading};
 use super::object::{Shared, Worker, failed};
 use super::resume::{Checked, Earlier, Job, Join, Keys, Met, Settled};
-use super::share::Loads;
+use super::share::{Loads, Long, Next, Queue};
 use crate::evidence::{EvidenceSource, Walked};
-use crate::item::{Contents, Examined, Item};
+use crate::item::{Contents, Examined, Item, ObjectPath, OrderKey};
 use crate::matching::Disposition;
 use crate::report::{InProgress, Record, ReportError};
 
@@ -35,6 +35,8 @@ const RECORDS: usize = 1_024;
 pub(super) struct Pipeline<'a> {
     pub(super) roots: &'a [Box<dyn EvidenceSource>],
     pub(super) threads: usize,
+    /// How many of them there is a core for.
+    pub(super) computing: usize,
     /// Objects that each has open at most.
     pub(super) streams: usize,
     pub(super) shared: &'a Shared<'a>,
@@ -126,13 +128,14 @@ impl Pipeline<'_> {
     ) -> Result<Walks, E> {
         let (items_in, items) = bounded::<Job>(ITEMS);
         let (records_in, records) = bounded::<Done>(RECORDS);
-        let loads = &Loads::new(self.threads);
+        let loads = &Loads::new(self.computing);
         let mut walked = std::thread::scope(|scope| {
             let outlets = Outlets { items: items_in, records: records_in.clone() };
             let walker = scope.spawn(move || self.walk(walk, &outlets));
-            for number in 0..self.threads {
-                let (items, records_in) = (items.clone(), records_in.clone());
-                scope.spawn(move || self.work(number, &items, &records_in, loads));
+            let queues = Queue::for_each(&items, self.threads, self.computing);
+            for (number, queue) in (0..).zip(queues) {
+                let records_in = records_in.clone();
+                scope.spawn(move || self.work(number, &queue, &records_in, loads));
             }
             drop((items, records_in));
             let mut result = Ok(());
@@ -210,27 +213,34 @@ impl Pipeline<'_> {
     }
 
     /// Works items off, many side by side, until there are none.
-    fn work(&self, number: usize, items: &Receiver<Job>, records: &Sender<Done>, loads: &Loads) {
+    fn work(&self, number: usize, queue: &Queue, records: &Sender<Done>, loads: &Loads) {
         let reading = self.shared.reading();
         let mut flight = Flight::new(self.shared, &reading, self.streams);
         let mut emit = |done| drop(records.send(done));
+        let first = number.saturating_mul(flight::MOST);
         loop {
             while let Some(slot) = flight.slot() {
                 let (idle, left) = (flight.is_empty(), flight.left());
                 loads.tell(number, left);
-                if !idle && loads.leaves(number, left, items.len()) {
+                if !idle && loads.leaves(number, left, queue.len()) {
                     break;
                 }
-                let job = if idle { items.recv().ok() } else { items.try_recv().ok() };
-                match job {
+                let open = match queue.next(idle) {
                     // A cancelled run drains the channel, so that the walker never waits for us.
-                    Some(_) if self.is_cancelled() => {}
-                    Some(job) => {
-                        let slot = number.saturating_mul(flight::MOST).saturating_add(slot);
-                        self.admit(slot, &mut flight, job, &mut emit);
+                    Some(_) if self.is_cancelled() => None,
+                    Some(Next::Job(job)) => {
+                        let open = self.open(first.saturating_add(slot), job, &mut emit);
+                        open.and_then(|open| queue.hand_over(open))
+                    }
+                    Some(Next::Long(open)) => {
+                        self.begin(first.saturating_add(slot), &open.place);
+                        Some(open)
                     }
                     None if idle => return,
                     None => break,
+                };
+                if let Some(Long { evidence, place, opened }) = open {
+                    flight.admit(evidence, place, opened);
                 }
             }
             if self.is_cancelled() {
@@ -242,16 +252,21 @@ impl Pipeline<'_> {
                     emit(Done::Record(Box::new(record)));
                 }
             };
-            flight.go_alone(&|| items.is_empty() && !self.is_cancelled(), &mut emit);
+            flight.go_alone(&|| queue.len() == 0 && !self.is_cancelled(), &mut emit);
             flight.go_on(&mut emit);
         }
     }
 
-    /// Opens an object and takes it in, unless that is not needed.
-    fn admit(&self, slot: usize, flight: &mut Flight<'_>, job: Job, emit: &mut dyn FnMut(Done)) {
-        let Some(Job { evidence, item, .. }) = self.unsettled(job, emit) else { return };
-        let (path, key) = (item.path.clone(), item.key.clone());
-        self.in_progress.begin(slot, &key, path.name().unwrap_or_default());
+    /// Notes that a thread has an object in one of its slots.
+    fn begin(&self, slot: usize, (path, key): &(ObjectPath, OrderKey)) {
+        self.in_progress.begin(slot, key, path.name().unwrap_or_default());
+    }
+
+    /// Opens an object, unless that is not needed.
+    fn open(&self, slot: usize, job: Job, emit: &mut dyn FnMut(Done)) -> Option<Long> {
+        let Job { evidence, item, .. } = self.unsettled(job, emit)?;
+        let place = (item.path.clone(), item.key.clone());
+        self.begin(slot, &place);
         let mut emit = |record| {
             if !self.is_lost(evidence) {
                 emit(Done::Record(Box::new(record)));
@@ -259,9 +274,12 @@ impl Pipeline<'_> {
         };
         let open = || self.shared.open(evidence, item, &mut emit);
         match catch_unwind(AssertUnwindSafe(open)) {
-            Ok(Some(opened)) => flight.admit(evidence, (path, key), opened),
-            Ok(None) => {}
-            Err(_) => emit(failed(evidence, path, key)),
+            Ok(opened) => opened.map(|opened| Long { evidence, place, opened }),
+            Err(_) => {
+                let (path, key) = place;
+                emit(failed(evidence, path, key));
+                None
+            }
         }
     }
 

@@ -67,6 +67,8 @@ pub struct ScanPlan {
     pub near: Option<NearOptions>,
     /// Threads that read and hash.
     pub threads: NonZeroUsize,
+    /// How many of them, and of what else computes, there is a core for: at most `threads`.
+    pub computing: NonZeroUsize,
     /// Objects that each of them has open, at most twice [`crate::digest::lanes::LANES`]: half of them
     /// are read side by side, the others are next. Each takes a descriptor.
     pub streams: usize,

@@ -246,7 +246,7 @@ fn outcome(stopped: bool, run: &RunManifest, built: &Built) -> Outcome {
 
 /// Threads that only compute, as many as the plan says.
 fn computing(plan: &ScanPlan) -> Result<rayon::ThreadPool, ScanError> {
-    let threads = plan.threads.get();
+    let threads = plan.computing.get();
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
@@ -378,6 +378,7 @@ impl<'a> Begun<'a> {
         let pipeline = Pipeline {
             roots: evidence,
             threads: plan.threads.get(),
+            computing: plan.computing.min(plan.threads).get(),
             streams: plan.streams,
             shared: &shared,
             earlier: self.earlier.as_ref(),

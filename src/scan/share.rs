@@ -1,4 +1,4 @@
-//! Which thread takes the next object where few are waiting.
+//! Which thread takes the next object.
 //!
 //! A thread takes as many objects as it has room for, because digests side by side cost the least.
 //! While many wait that is right for all. Where few do, at the end of a run or in a folder of some
@@ -6,15 +6,108 @@
 //! for as long as it takes to read them. So a thread that has much to do then leaves the next object
 //! to one that has less. Nothing but time depends on it, and no thread waits for another: one that
 //! has little to do always takes what is there.
+//!
+//! There may be more threads than cores, so that the device is asked for many small objects at a
+//! time. A long one needs no company of that kind and much of a core: a thread beyond the number of
+//! cores that opened one hands it to those that have one, whose digests run side by side. Where
+//! these have enough of them it keeps it. A thread that takes ends when all that give have ended, and
+//! these wait for nobody.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select};
+
 use super::flight::{LONG, MOST};
+use super::object::Opened;
+use super::resume::Job;
+use crate::item::{ObjectPath, OrderKey};
 
 /// Waiting objects of which there are enough for any number of threads.
 const PLENTY: usize = 512;
 
-/// Bytes that each thread has to read, as far as it said.
+/// An open object that another thread is to read.
+pub(super) struct Long {
+    pub(super) evidence: u32,
+    pub(super) place: (ObjectPath, OrderKey),
+    pub(super) opened: Opened,
+}
+
+/// What a thread is to do next.
+pub(super) enum Next {
+    /// A listed object.
+    Job(Job),
+    /// One that is open already.
+    Long(Long),
+}
+
+/// Where one thread gets its objects from.
+pub(super) struct Queue {
+    items: Receiver<Job>,
+    long: Side,
+}
+
+enum Side {
+    Takes(Receiver<Long>),
+    Gives(Sender<Long>),
+}
+
+impl Queue {
+    /// One for each thread; the first `computing` of them take what is long.
+    pub(super) fn for_each(items: &Receiver<Job>, threads: usize, computing: usize) -> Vec<Self> {
+        let (long_in, long) = bounded(computing.saturating_mul(MOST / 2));
+        let side = |number| match number < computing {
+            true => Side::Takes(long.clone()),
+            false => Side::Gives(long_in.clone()),
+        };
+        (0..threads).map(|number| Self { items: items.clone(), long: side(number) }).collect()
+    }
+
+    /// The next object; waits for one where the thread has nothing to do. `None` where it waited
+    /// and there will be no more, or where none is there.
+    pub(super) fn next(&self, idle: bool) -> Option<Next> {
+        let job = |items: &Receiver<Job>| match idle {
+            true => items.recv().ok().map(Next::Job),
+            false => items.try_recv().ok().map(Next::Job),
+        };
+        let Side::Takes(long) = &self.long else { return job(&self.items) };
+        if let Ok(long) = long.try_recv() {
+            return Some(Next::Long(long));
+        }
+        if !idle {
+            return job(&self.items);
+        }
+        select! {
+            recv(self.items) -> item => match item {
+                Ok(item) => Some(Next::Job(item)),
+                Err(_) => long.recv().ok().map(Next::Long),
+            },
+            recv(long) -> open => match open {
+                Ok(open) => Some(Next::Long(open)),
+                Err(_) => job(&self.items),
+            },
+        }
+    }
+
+    /// Gives a long object away; back where there is nobody to take it.
+    pub(super) fn hand_over(&self, open: Long) -> Option<Long> {
+        match &self.long {
+            Side::Gives(long) if open.opened.object.size() >= LONG => {
+                long.try_send(open).err().map(TrySendError::into_inner)
+            }
+            _ => Some(open),
+        }
+    }
+
+    /// Objects that wait for a thread.
+    pub(super) fn len(&self) -> usize {
+        match &self.long {
+            Side::Takes(long) => self.items.len().saturating_add(long.len()),
+            Side::Gives(_) => self.items.len(),
+        }
+    }
+}
+
+/// Bytes that each thread with a core has to read, as far as it said.
 pub(super) struct Loads(Vec<AtomicU64>);
 
 impl Loads {

@@ -80,8 +80,17 @@ fn is_text(head: &[u8]) -> bool {
         // Cut inside a character, which text of more than that one character may be.
         Err(error) => error.error_len().is_none() && error.valid_up_to() > 0,
     };
-    // Tab, line feed, form feed, carriage return and escape are met in text.
-    valid && head.iter().all(|b| *b >= 32 && *b != 127 || matches!(b, 9 | 10 | 12 | 13 | 27))
+    valid && head.chunks(64).all(|piece| piece.iter().fold(true, |all, b| all & is_printed(*b)))
+}
+
+/// Tab, line feed, form feed, carriage return and escape are met in text beside what is printed.
+const fn is_printed(byte: u8) -> bool {
+    (byte >= 32) & (byte != 127)
+        | (byte == 9)
+        | (byte == 10)
+        | (byte == 12)
+        | (byte == 13)
+        | (byte == 27)
 }
 
 fn is_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> bool {
@@ -196,7 +205,12 @@ fn is_separator(line: &[u8]) -> bool {
 /// Known different fields in the lines up to the first empty one; 0 where a line is no header line.
 fn mail_fields(text: &[u8]) -> usize {
     let mut met = [false; MAIL_FIELDS.len()];
-    for line in text.split(|b| *b == b'\n').take(MOST_HEADER_LINES) {
+    let mut rest = Some(text);
+    for _ in 0..MOST_HEADER_LINES {
+        let Some(text) = rest else { break };
+        let end = memchr::memchr(b'\n', text);
+        let line = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+        rest = end.and_then(|end| text.get(end.checked_add(1)?..));
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             break;

@@ -19,7 +19,7 @@ fn plan(evidence: &Path, out: &Path, turns: bool) -> ScanPlan {
     let seam = Seam { turns: Some(turns), ..Seam::default() };
     let kernel = Kernel::through(Arc::new(seam));
     let threads = std::num::NonZeroUsize::MIN;
-    ScanPlan { kernel, threads, streams: 1, ..runs::plan(evidence, out) }
+    ScanPlan { kernel, threads, computing: threads, streams: 1, ..runs::plan(evidence, out) }
 }
 
 /// Carries a plan out; gives the inode numbers of files in the order in which they were read.
@@ -96,4 +96,28 @@ fn large_files_on_a_disk_that_turns_are_the_same_bytes() {
         read(&ScanPlan { streams: 8, ..many });
     }
     assert!(tables(&tree.beside("turns")) == tables(&tree.beside("not")));
+}
+
+#[test]
+fn long_files_that_a_thread_without_a_core_opened_give_the_same_tables() {
+    let tree = Tree::new();
+    for n in 0..60_u8 {
+        tree.file(format!("s{n}"), [n; 3000]);
+    }
+    for n in 0..4_u8 {
+        let long = std::fs::File::create(tree.path().join(format!("long{n}"))).unwrap();
+        std::os::unix::fs::FileExt::write_at(&long, &[n; 9000], 1 << 20).unwrap();
+        long.set_len((32 << 20) + u64::from(n)).unwrap();
+    }
+    for (threads, computing) in [(1_usize, 1_usize), (6, 1), (6, 2)] {
+        let out = tree.beside(&format!("{threads}-{computing}"));
+        let (threads, computing) = (threads.try_into().unwrap(), computing.try_into().unwrap());
+        let digests = assay::digest::Selection::parse("md5").unwrap();
+        let many =
+            ScanPlan { threads, computing, streams: 4, digests, ..plan(&tree.path(), &out, false) };
+        read(&many);
+    }
+    for out in ["6-1", "6-2"] {
+        assert!(tables(&tree.beside(out)) == tables(&tree.beside("1-1")), "{out}");
+    }
 }

@@ -39,6 +39,7 @@ pub(crate) fn plan(evidence: &Path, out: &Path) -> ScanPlan {
         kernels: Kernels::best(),
         near: Some(NearOptions::default()),
         threads: NonZeroUsize::new(3).unwrap(),
+        computing: NonZeroUsize::new(2).unwrap(),
         streams: 2 * LANES,
         workers: Options {
             program: Program::File(env!("CARGO_BIN_EXE_assay").into()),

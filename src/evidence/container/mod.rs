@@ -312,6 +312,10 @@ impl ReadAt for Container {
     fn read_at(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
         self.media.read_at(at, buf)
     }
+
+    fn announce(&self, at: u64, bytes: u64) {
+        self.media.announce(at, bytes);
+    }
 }
 
 /// What the file is, by its first and last bytes. Bytes that cannot be read tell nothing.

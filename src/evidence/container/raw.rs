@@ -219,6 +219,14 @@ impl ReadAt for ImageFile {
             (n, _) => Ok(n),
         }
     }
+
+    fn announce(&self, at: u64, bytes: u64) {
+        let bytes = bytes.min(self.size.saturating_sub(at));
+        match &self.source {
+            Source::System(system) => system.kernel.will_need(&system.file, at, bytes),
+            Source::Inside { bytes: inside, .. } => inside.announce(at, bytes),
+        }
+    }
 }
 
 fn cut_short(at: u64, size: u64) -> io::Error {

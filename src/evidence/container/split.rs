@@ -204,6 +204,14 @@ impl ReadAt for SplitRaw {
         }
         Ok(done)
     }
+
+    /// As far as the segment goes that the first byte lies in.
+    fn announce(&self, at: u64, bytes: u64) {
+        let number = self.segments.partition_point(|(start, _)| *start <= at);
+        if let Some((start, file)) = number.checked_sub(1).and_then(|n| self.segments.get(n)) {
+            file.announce(at.saturating_sub(*start), bytes);
+        }
+    }
 }
 
 #[cfg(test)]

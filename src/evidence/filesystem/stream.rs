@@ -20,6 +20,10 @@ const SECTOR: u64 = 512;
 /// dying drive seconds.
 const HOPELESS: u64 = 2 << 20;
 
+/// Bytes that are fetched before they are asked for. Objects are announced in the order of their
+/// place: a folder of fragments is fetched from the front to the back of the medium.
+const ANNOUNCED: u64 = 1 << 20;
+
 /// Bytes of the largest compressed unit.
 const MOST_UNIT: u32 = 1 << 20;
 
@@ -129,6 +133,20 @@ impl ExtentStream {
 }
 
 impl Stream for ExtentStream {
+    fn announce(&self) {
+        let mut left = ANNOUNCED;
+        for extent in self.extents.as_slice() {
+            if left == 0 {
+                break;
+            }
+            let bytes = extent.len.min(left);
+            if let Place::Disk(start) = extent.place {
+                self.volume.announce(start, bytes);
+            }
+            left = left.saturating_sub(bytes);
+        }
+    }
+
     fn fill(&mut self, buf: &mut [u8]) -> Result<usize, Problem> {
         let mut filled = 0_usize;
         while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {

@@ -211,6 +211,10 @@ impl Stream for FileStream {
                     self.close_hole();
                     done = done.saturating_add(n);
                     self.at = self.at.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
+                    // Fewer than asked for, and as many as it has: the byte more was not there.
+                    if n < most && self.at == self.before.size {
+                        self.end();
+                    }
                 }
                 Err(error) => self.failed(error, u64::try_from(most).unwrap_or(u64::MAX)),
             }

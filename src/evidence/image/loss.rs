@@ -72,4 +72,8 @@ impl ReadAt for Watched {
             result => result,
         }
     }
+
+    fn announce(&self, at: u64, bytes: u64) {
+        self.media.announce(at, bytes);
+    }
 }

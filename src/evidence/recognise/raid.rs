@@ -43,6 +43,11 @@ fn level(number: u32) -> Level {
 
 /// A superblock of format 1.x counts where it says that it is here and its check sum holds.
 fn format_1(volume: &dyn ReadAt, at: u64) -> Option<Level> {
+    // Nearly everything asked about is no member: a look at the mark is cheaper than at a page.
+    let mark = bytes::<4>(volume, at)?;
+    if mark != MAGIC.to_le_bytes() {
+        return None;
+    }
     let bytes = bytes::<4096>(volume, at)?;
     read_1(&Block::new(&bytes, at)).ok().flatten()
 }

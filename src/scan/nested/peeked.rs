@@ -1,7 +1,8 @@
 //! The bytes of an object that is open to be read, as the look for images wants them.
 //!
-//! The look asks for some bytes at dozens of places that lie near each other. Each page of the object
-//! is read once; nothing of one that cannot be read is recognised.
+//! Of every file the first look asks for the first bytes, and of some for the last ones: no page is
+//! kept for that. The second asks for some bytes at dozens of places that lie near each other: each
+//! page of the object is read once; nothing of one that cannot be read is recognised.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -32,6 +33,21 @@ impl<'a> Peeked<'a> {
     /// As [`Stream::peek`]; a read that fails is repeated once.
     fn peek(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
         self.stream.peek(at, buf).or_else(|_| self.stream.peek(at, buf))
+    }
+
+    /// Fills as much of `buf` as there is, past the pages: for what is asked once of every file.
+    pub(super) fn fill_once(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.size.saturating_sub(at)).unwrap_or(usize::MAX);
+        let most = left.min(buf.len());
+        let mut done = 0_usize;
+        while let Some(rest) = buf.get_mut(done..most).filter(|rest| !rest.is_empty()) {
+            let from = at.saturating_add(u64::try_from(done).unwrap_or(u64::MAX));
+            match self.peek(from, rest)? {
+                0 => break,
+                n => done = done.saturating_add(n),
+            }
+        }
+        Ok(done)
     }
 
     fn read_page(&self, number: u64) -> Option<Vec<u8>> {
