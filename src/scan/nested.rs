@@ -85,6 +85,17 @@ struct Kept {
     link: Option<LinkIdentity>,
 }
 
+/// What a look at an object found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looked {
+    /// It is an image or may be a part of one, and is remembered.
+    Image,
+    /// It is none.
+    Other,
+    /// It is none as far as its bytes could be read just then.
+    Unread,
+}
+
 /// The remembered files of a layer.
 #[derive(Default)]
 pub(super) struct Images(Mutex<Layer>);
@@ -106,19 +117,15 @@ struct LeftOut {
 }
 
 impl Images {
-    /// Looks whether an object is an image or may be a part of one, before its stream is read; true
-    /// where it is remembered.
-    pub(super) fn look(&self, at: At<'_>, meta: &ItemMeta, stream: &dyn Stream) -> bool {
+    /// Looks whether an object is an image or may be a part of one, before its stream is read.
+    pub(super) fn look(&self, at: At<'_>, meta: &ItemMeta, stream: &dyn Stream) -> Looked {
         let size = meta.size.unwrap_or(0);
         if size < SMALLEST || !is_looked_at(meta) {
-            return false;
+            return Looked::Other;
         }
         let extension = extension(at.path);
         let file = Peeked::new(stream, size);
         let may_be = first_look(&file, &extension);
-        if !may_be && !is_part(&extension) {
-            return false;
-        }
         // What cannot be read here is told by the object's own row.
         // On what our own code fails is tried again and told where images are opened.
         let told = || inside(&file, &extension);
@@ -126,9 +133,10 @@ impl Images {
         let role = match may_be.then(told).flatten() {
             Some(inside) => Role::Image(inside),
             None if is_part(&extension) => Role::Part,
-            None => return false,
+            None if file.failed() => return Looked::Unread,
+            None => return Looked::Other,
         };
-        let Some(whole) = stream.whole() else { return false };
+        let Some(whole) = stream.whole() else { return Looked::Other };
         let exists = meta.alloc == AllocStatus::Allocated;
         let alloc = match meta.container_alloc {
             Some(outer) if exists => outer,
@@ -138,7 +146,7 @@ impl Images {
         let (evidence, confirmed, link) = (at.evidence, at.confirmed, meta.link);
         let kept = Kept { evidence, found, role, whole, confirmed, exists, link };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).keep(kept);
-        true
+        Looked::Image
     }
 
     /// Takes what was remembered; `None` where there is nothing.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::content::{Content, Reading};
 use super::links::{Claim, Links};
-use super::nested::{self, Images};
+use super::nested::{self, Images, Looked};
 use super::{Counters, picture};
 use crate::digest::{Digests, LowInformation, Selection, lanes::Kernels};
 use crate::item::{
@@ -44,8 +44,8 @@ pub(super) struct Object {
     meta: ItemMeta,
     /// What is wrong with it although its content can be read.
     problems: Vec<Problem>,
-    /// True for a disk image or what may be a part of one.
-    image: bool,
+    /// Whether it is a disk image or may be a part of one.
+    looked: Looked,
 }
 
 /// An object whose content is to be read.
@@ -119,11 +119,11 @@ impl Shared<'_> {
         let Item { path, key, found } = item;
         let Examined { meta, contents, problems } = found.examine();
         let at = nested::At { evidence, path: &path, key: &key, confirmed: false };
-        let image = match &contents {
+        let looked = match &contents {
             Contents::Stream(stream) => self.images.look(at, &meta, &**stream),
-            Contents::Nothing { .. } => false,
+            Contents::Nothing { .. } => Looked::Other,
         };
-        let object = Object { evidence, path, key, meta, problems, image };
+        let object = Object { evidence, path, key, meta, problems, looked };
         let stream = match contents {
             Contents::Nothing { status, problem } => {
                 emit(self.without_content(object, status, problem));
@@ -179,7 +179,7 @@ impl Shared<'_> {
                 key: object.key.child(ordinal),
                 meta: inside_of(&object.meta, inside.content.bytes_hashed),
                 problems: Vec::new(),
-                image: false,
+                looked: Looked::Other,
             };
             let record = self.record(child, inside.content);
             emit(Record { parent: Some(object.key.clone()), ..record });
@@ -194,6 +194,7 @@ impl Shared<'_> {
         problems.extend(content.problems);
         problems.extend(picture.as_ref().and_then(picture::problem));
         problems.extend(findings.iter().filter_map(conflict));
+        problems.extend(unlooked(object.looked, status));
         self.count(status, &findings);
         let flat =
             |picture: &PictureAnswer| picture.hashes.is_some_and(|h| h.pdq_quality.is_flat());
@@ -276,13 +277,13 @@ pub(super) fn failed(evidence: u32, path: ObjectPath, key: OrderKey) -> Record {
     Record {
         reason: Some(Code::InternalError),
         problems: vec![problem],
-        ..blank(Object { evidence, path, key, meta, problems: Vec::new(), image: false })
+        ..blank(Object { evidence, path, key, meta, problems: Vec::new(), looked: Looked::Other })
     }
 }
 
 /// A record of the object with everything that its content would say left open.
 fn blank(object: Object) -> Record {
-    let Object { evidence, path, key, meta, image, .. } = object;
+    let Object { evidence, path, key, meta, looked, .. } = object;
     Record {
         parent: key.image(),
         key,
@@ -301,7 +302,7 @@ fn blank(object: Object) -> Record {
         findings: Vec::new(),
         disposition: Disposition::None,
         problems: Vec::new(),
-        image,
+        image: looked == Looked::Image,
     }
 }
 
@@ -325,6 +326,14 @@ fn extension(name: &[u8]) -> &[u8] {
         }
         _ => &[],
     }
+}
+
+/// A content that could be read whole, after its look for an image had failed.
+fn unlooked(looked: Looked, status: Status) -> Option<Problem> {
+    let detail =
+        "its bytes could not be read when it was asked whether it is an image; scan it again";
+    (looked == Looked::Unread && status == Status::Hashed)
+        .then(|| Problem::new(Code::ImageNotOpened, Stage::Container, detail))
 }
 
 fn conflict(finding: &Finding) -> Option<Problem> {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay::report::Record;
-use assay::scan::{Counters, Follow, Outcome};
+use assay::scan::{Counters, Follow, Outcome, ScanPlan};
+use assay::sys;
 
 use crate::image::{disk, golden};
 use crate::runs::{cells, plan, run, tables};
@@ -476,6 +477,26 @@ fn an_image_that_was_exchanged_between_two_attempts_is_read_anew() {
     let fresh = tree.beside("fresh");
     scanned(&tree.path(), &fresh);
     assert_eq!(tables(&out), tables(&fresh));
+}
+
+/// The read that fails is that of the look, and the one that repeats it; what is hashed is whole.
+#[test]
+fn an_image_that_could_not_be_looked_at_is_told() {
+    let tree = Tree::new();
+    tree.file("a.doc", disk());
+    let faults = [1, 2].map(|nth| sys::Fault {
+        call: sys::Call::Read,
+        nth,
+        for_ever: false,
+        error: sys::Errno::IO,
+    });
+    let seam = sys::Seam { faults: faults.to_vec(), ..sys::Seam::default() };
+    let (told, out) = (Arc::new(seam), tree.beside("out"));
+    let plan = plan(&tree.path(), &out);
+    run(&ScanPlan { kernel: sys::Kernel::through(told), ..plan }).unwrap();
+    assert_eq!(cells(&out, "files.csv", ["status"]), [["hashed"]]);
+    let [(path, why)] = &not_opened(&out, "image_not_opened")[..] else { panic!("one row") };
+    assert!(path.ends_with("a.doc") && why.contains("could not be read"), "{path}: {why}");
 }
 
 #[test]

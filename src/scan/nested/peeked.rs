@@ -5,6 +5,7 @@
 //! page of the object is read once; nothing of one that cannot be read is recognised.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::bytes::ReadAt;
@@ -22,17 +23,25 @@ pub(super) struct Peeked<'a> {
     /// By number; `None` for one that cannot be read: a sector that fails takes its time, so it is
     /// not asked for again.
     pages: Mutex<Vec<(u64, Option<Vec<u8>>)>>,
+    failed: AtomicBool,
 }
 
 impl<'a> Peeked<'a> {
     /// - `size`: the length of the object as stated.
     pub(super) fn new(stream: &'a dyn Stream, size: u64) -> Self {
-        Self { stream, size, pages: Mutex::default() }
+        Self { stream, size, pages: Mutex::default(), failed: AtomicBool::new(false) }
+    }
+
+    /// True once bytes that were asked for could not be read.
+    pub(super) fn failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// As [`Stream::peek`]; a read that fails is repeated once.
     fn peek(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.stream.peek(at, buf).or_else(|_| self.stream.peek(at, buf))
+        let read = self.stream.peek(at, buf).or_else(|_| self.stream.peek(at, buf));
+        self.failed.fetch_or(read.is_err(), Ordering::Relaxed);
+        read
     }
 
     /// Fills as much of `buf` as there is, past the pages: for what is asked once of every file.
