@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
+use std::thread::Scope;
 
+use super::apart::Threads;
 use super::{Counters, ScanPlan, VerifyImage};
-use crate::digest::{Algorithm, Digests};
+use crate::digest::{Algorithm, Digests, Hasher, Selection};
 use crate::evidence::container::{ImageDigest, Verdict};
-use crate::evidence::image::{Image, Verified};
+use crate::evidence::image::{Digesting, Image, Verified};
 use crate::evidence::{EvidenceSource, Located};
 use crate::item::{ObjectPath, OrderKey};
 use crate::problem::{Code, Problem, Stage};
@@ -103,7 +105,10 @@ fn check(
         Some(when) => when != VerifyImage::Off,
     };
     let verified = if wanted {
-        image.verify(&expected, cancel, &counters.image_bytes)
+        std::thread::scope(|scope| {
+            let digesting = Apart::start(scope, Image::computed(&expected));
+            image.verify(&expected, Box::new(digesting), cancel, &counters.image_bytes)
+        })
     } else {
         let verdict =
             if expected.is_empty() { Verdict::NoneSupplied } else { Verdict::NotVerified };
@@ -117,4 +122,35 @@ fn check(
     }
     let Verified { verdict, why, unread, .. } = verified;
     ImageCheck { digests, verdict, why, unread, changes: Vec::new() }
+}
+
+/// The digests of an image, each on a thread of its own, while the one that calls reads.
+struct Apart<'scope>(Threads<'scope, Hasher>);
+
+impl<'scope> Apart<'scope> {
+    fn start<'env>(scope: &'scope Scope<'scope, 'env>, selection: Selection) -> Self {
+        let one = |algorithm| Hasher::new(Selection::only(algorithm));
+        Self(Threads::start(scope, selection.iter().map(one).collect()))
+    }
+}
+
+impl Digesting for Apart<'_> {
+    fn room(&mut self) -> &mut [u8] {
+        self.0.piece()
+    }
+
+    fn take(&mut self, n: usize) {
+        self.0.give(n);
+    }
+
+    fn finish(self: Box<Self>) -> Digests {
+        let (parts, _nothing_is_left) = self.0.end();
+        let mut all = Digests::default();
+        for digests in parts.into_iter().map(Hasher::finish) {
+            for algorithm in digests.selection().iter() {
+                digests.get(algorithm).map(|digest| all.set(algorithm, digest));
+            }
+        }
+        all
+    }
 }

@@ -42,7 +42,7 @@ use crate::item::{Timestamp, escape};
 use crate::problem::{Code, Problem, Stage, words};
 use crate::sys::{Device, Errno, FileKind, Kernel, OpenedAs, Stat, symbol};
 
-pub use digest::{Computed, ImageDigest, Verdict, compare, compute};
+pub use digest::{Computed, Digesting, ImageDigest, Verdict, compare, compute, compute_by};
 pub use error::ContainerError;
 pub use holes::Ranges;
 pub use opener::Beside;
