@@ -164,8 +164,8 @@ impl Image {
         cancel: &AtomicBool,
         progress: &AtomicU64,
     ) -> Verified {
-        let stored = self.container.stored();
-        let computed = container::compute_by(&*stored, digesting, cancel, progress);
+        let passage = self.container.passage();
+        let computed = container::compute_by(&*passage, digesting, cancel, progress);
         let (verdict, why) = container::compare(&computed, expected);
         let (computed, unread) = match computed {
             Computed::Whole(digests) => (digests, None),
@@ -173,6 +173,11 @@ impl Image {
             Computed::Stopped => (Digests::default(), None),
         };
         Verified { computed, verdict, why, unread }
+    }
+
+    /// True where verifying it and reading its objects gain by staying together.
+    pub fn is_shared(&self) -> bool {
+        self.container.is_shared()
     }
 
     /// Gives every object of an image that was found inside evidence, as [`EvidenceSource::walk`]
