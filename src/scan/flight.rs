@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::apart::Threads;
 use super::content::{Read, Reading, Step};
 use super::object::{Link, Object, Opened, Shared, failed};
-use crate::digest::lanes::{LANE_BYTES, LANES, Lanes};
+use crate::digest::lanes::{LANE_BYTES, LANES, Lanes, Part};
 use crate::item::{ObjectPath, OrderKey};
 use crate::report::Record;
 
@@ -251,7 +251,7 @@ impl<'a> Seat<'a> {
     /// in the last piece.
     fn read_for(
         &mut self,
-        threads: &mut Threads<'_>,
+        threads: &mut Threads<'_, Part>,
         shared: &'a Shared<'a>,
         alone: &dyn Fn() -> bool,
     ) -> (u64, usize) {
@@ -274,7 +274,7 @@ impl<'a> Seat<'a> {
             }
             if filled == threads.piece().len() {
                 bytes = bytes.saturating_add(u64::try_from(filled).unwrap_or(0));
-                threads.give();
+                threads.give(filled);
                 filled = 0;
             }
         }

@@ -13,6 +13,7 @@ mod image;
 mod links;
 mod nested;
 mod object;
+mod pace;
 mod picture;
 mod pipeline;
 mod plan;

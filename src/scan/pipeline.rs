@@ -19,6 +19,7 @@ use super::content::BUFFER_BYTES;
 use super::flight::{self, Flight};
 use super::nested::{At, Given, Nested, Reading};
 use super::object::{Shared, Worker, failed};
+use super::pace::Pace;
 use super::resume::{Checked, Earlier, Job, Join, Keys, Met, Settled};
 use super::share::{Loads, Long, Next, Queue};
 use crate::evidence::{EvidenceSource, Walked};
@@ -46,6 +47,8 @@ pub(super) struct Pipeline<'a> {
     pub(super) in_progress: &'a InProgress,
     /// How images inside the evidence are read.
     pub(super) inside: &'a Reading,
+    /// Keeps the reading of an image and its verification together.
+    pub(super) pace: &'a Pace,
 }
 
 /// What the pipeline gives, in no order.
@@ -97,6 +100,7 @@ impl Pipeline<'_> {
         write: &mut dyn FnMut(Done) -> Result<(), E>,
     ) -> Result<Vec<Walked>, E> {
         let mut ended = self.pass(&|outlets, walks| self.walk_into(outlets, walks), write)?.ended;
+        self.pace.ends_reading();
         let nested = Mutex::new(Nested::new(self.inside, self.shared.cancel));
         let lock = || nested.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(batch) = self.shared.images.take().filter(|_| !self.is_cancelled()) {
@@ -265,6 +269,9 @@ impl Pipeline<'_> {
     /// Opens an object, unless that is not needed.
     fn open(&self, slot: usize, job: Job, emit: &mut dyn FnMut(Done)) -> Option<Long> {
         let Job { evidence, item, .. } = self.unsettled(job, emit)?;
+        if let Some(place) = item.found.place() {
+            self.pace.begins(evidence, place);
+        }
         let place = (item.path.clone(), item.key.clone());
         self.begin(slot, &place);
         let mut emit = |record| {

@@ -12,6 +12,7 @@ use super::image::{self, ImageCheck};
 use super::links::Links;
 use super::nested::{Images, Reading};
 use super::object::Shared;
+use super::pace::Pace;
 use super::pipeline::{Done, Pipeline};
 use super::resume::{Checked, Earlier};
 use super::{Counters, ScanPlan, evidence, picture, record};
@@ -375,6 +376,7 @@ impl<'a> Begun<'a> {
             children: AtomicU64::new(0),
         };
         let checked = Checked::default();
+        let pace = Pace::new(plan.threads.get());
         let pipeline = Pipeline {
             roots: evidence,
             threads: plan.threads.get(),
@@ -385,11 +387,11 @@ impl<'a> Begun<'a> {
             checked: &checked,
             in_progress: &self.in_progress,
             inside: &Reading { carve: true, filesystem: plan.filesystem.clone() },
+            pace: &pace,
         };
         let mut writer = Writer { journal: &mut self.journal, synced: Instant::now(), tell };
-        let (checks, ran) = image::beside(plan, evidence, counters, cancel, || {
-            pipeline.run(&mut |done| writer.write(done))
-        });
+        let beside = image::Beside { plan, counters, cancel, pace: &pace };
+        let (checks, ran) = beside.run(evidence, || pipeline.run(&mut |done| writer.write(done)));
         if ran.is_err() {
             // The first error is the one to tell; what can still be kept is kept.
             let _told_already = self.journal.sync();

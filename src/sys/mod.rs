@@ -24,6 +24,7 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, ResolveFlags, StatxFlags};
 
@@ -120,6 +121,12 @@ pub fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     let _as_it_was = setrlimit(Resource::Nofile, limit);
+}
+
+/// Processor time that the calling thread has had.
+pub fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Number of descriptors that this process may have.
@@ -376,7 +383,12 @@ impl Kernel {
         loop {
             match rustix::io::pread(&file.0, &mut *buf, at) {
                 Err(Errno::INTR) => {}
-                result => return result,
+                result => {
+                    if let (Some(seam), Ok(n)) = (&self.seam, result) {
+                        seam.count_bytes(n);
+                    }
+                    return result;
+                }
             }
         }
     }

@@ -56,6 +56,8 @@ pub struct Seam {
     pub faults: Vec<Fault>,
     /// How often each kind of call was about to be made.
     pub counts: [AtomicU64; 6],
+    /// Bytes that were read of files.
+    pub bytes: AtomicU64,
 }
 
 impl Seam {
@@ -74,6 +76,10 @@ impl Seam {
             Call::ReadLink => link,
             Call::Seek => seek,
         }
+    }
+
+    pub(super) fn count_bytes(&self, read: usize) {
+        self.bytes.fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     pub(super) fn before(&self, call: Call) -> Result<(), Errno> {

@@ -69,7 +69,7 @@ fn raw(tree: &Tree) -> PathBuf {
 }
 
 /// Runs `ewfacquire` on a disk; `None` where it is not installed.
-fn acquire(tree: &Tree, from: &Path, name: &str, segment: &str) -> Option<PathBuf> {
+pub(crate) fn acquire(tree: &Tree, from: &Path, name: &str, segment: &str) -> Option<PathBuf> {
     let target = tree.beside(name);
     let (target_text, from) = (target.to_str().unwrap(), from.to_str().unwrap());
     let arguments = [

@@ -27,6 +27,7 @@ mod ntfs;
 mod order;
 mod output;
 mod partition;
+mod passage;
 mod perceptual;
 mod report;
 mod runs;

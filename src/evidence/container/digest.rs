@@ -11,7 +11,7 @@ use crate::bytes::{ReadAt, Unreadable};
 use crate::digest::{Algorithm, Digest, Digests, Hasher, Selection};
 use crate::problem::{Code, Problem, Stage, words};
 
-/// Bytes read at a time: many chunks of an EWF image, little memory.
+/// Bytes read at a time.
 const BLOCK: usize = 1 << 20;
 
 words! {
@@ -48,6 +48,38 @@ pub enum Computed {
     Stopped,
 }
 
+/// Takes the bytes of a medium in order and gives their digests: who owns threads uses them here.
+pub trait Digesting {
+    /// Where the next bytes are put; some 1 MiB, many chunks of an EWF image and little memory.
+    fn room(&mut self) -> &mut [u8];
+
+    /// Takes the first `n` bytes of the room.
+    fn take(&mut self, n: usize);
+
+    /// The digests of all that was taken.
+    fn finish(self: Box<Self>) -> Digests;
+}
+
+/// Digests that are computed on the thread that reads.
+struct Here {
+    hasher: Hasher,
+    block: Vec<u8>,
+}
+
+impl Digesting for Here {
+    fn room(&mut self) -> &mut [u8] {
+        &mut self.block
+    }
+
+    fn take(&mut self, n: usize) {
+        self.hasher.update(self.block.get(..n).unwrap_or_default());
+    }
+
+    fn finish(self: Box<Self>) -> Digests {
+        self.hasher.finish()
+    }
+}
+
 /// Computes digests of all bytes of `media`, in order, on the calling thread.
 ///
 /// - `cancel`: asked once a block of 1 MiB.
@@ -58,19 +90,28 @@ pub fn compute(
     cancel: &AtomicBool,
     progress: &AtomicU64,
 ) -> Computed {
-    let mut hasher = Hasher::new(selection);
-    let mut block = vec![0; BLOCK];
+    let here = Here { hasher: Hasher::new(selection), block: vec![0; BLOCK] };
+    compute_by(media, Box::new(here), cancel, progress)
+}
+
+/// As [`compute`]; `digesting` computes them.
+pub fn compute_by(
+    media: &dyn ReadAt,
+    mut digesting: Box<dyn Digesting + '_>,
+    cancel: &AtomicBool,
+    progress: &AtomicU64,
+) -> Computed {
     let mut at = 0_u64;
     while at < media.len() {
         if cancel.load(Ordering::Relaxed) {
             return Computed::Stopped;
         }
-        match media.read_at(at, &mut block) {
+        match media.read_at(at, digesting.room()) {
             Ok(0) => {
                 return incomplete(Code::ImageDamaged, at..media.len(), "the image ends early");
             }
             Ok(n) => {
-                hasher.update(block.get(..n).unwrap_or_default());
+                digesting.take(n);
                 at = at.saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
                 progress.store(at, Ordering::Relaxed);
             }
@@ -82,7 +123,7 @@ pub fn compute(
             }
         }
     }
-    Computed::Whole(hasher.finish())
+    Computed::Whole(digesting.finish())
 }
 
 fn incomplete(code: Code, range: Range<u64>, why: &str) -> Computed {

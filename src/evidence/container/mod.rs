@@ -22,6 +22,7 @@ mod mapped;
 mod opener;
 mod pages;
 mod parent;
+mod passage;
 mod qcow2;
 mod raw;
 mod sniff;
@@ -42,7 +43,7 @@ use crate::item::{Timestamp, escape};
 use crate::problem::{Code, Problem, Stage, words};
 use crate::sys::{Device, Errno, FileKind, Kernel, OpenedAs, Stat, symbol};
 
-pub use digest::{Computed, ImageDigest, Verdict, compare, compute};
+pub use digest::{Computed, Digesting, ImageDigest, Verdict, compare, compute, compute_by};
 pub use error::ContainerError;
 pub use holes::Ranges;
 pub use opener::Beside;
@@ -50,6 +51,7 @@ pub use raw::ImageFile;
 pub use sniff::{Told, told_inside};
 
 use opener::{Opened, Opener};
+use passage::Accompanied;
 use sniff::{Sniffed, WINDOW, sniff};
 
 words! {
@@ -135,6 +137,8 @@ pub struct Facts {
 pub struct Container {
     media: Arc<dyn ReadAt>,
     stored: Arc<dyn ReadAt>,
+    /// The stored bytes again, where it is worth keeping what is inflated of them.
+    accompanied: Option<Arc<Accompanied>>,
     files: Vec<Arc<ImageFile>>,
     facts: Facts,
     problems: Vec<Problem>,
@@ -143,6 +147,8 @@ pub struct Container {
 /// What a format's reader gives.
 struct Parts {
     stored: Arc<dyn ReadAt>,
+    /// Bytes of a block that costs much to read, such as a compressed one.
+    block: Option<u64>,
     format: Format,
     details: BTreeMap<String, String>,
     header: BTreeMap<String, String>,
@@ -219,9 +225,14 @@ impl Container {
             device,
             access,
         };
-        let media = masked(&parts.stored, &facts);
-        let Parts { stored, files, problems, .. } = parts;
-        Ok(Self { media, stored, files, facts, problems })
+        let Parts { stored, block, files, problems, .. } = parts;
+        let accompanied = block.and_then(|block| Accompanied::new(&stored, block)).map(Arc::new);
+        let stored = match &accompanied {
+            Some(accompanied) => Arc::<Accompanied>::clone(accompanied),
+            None => stored,
+        };
+        let media = masked(&stored, &facts);
+        Ok(Self { media, stored, accompanied, files, facts, problems })
     }
 
     /// What is known of it.
@@ -244,6 +255,20 @@ impl Container {
     /// of the image is a digest of, and nothing else.
     pub fn stored(&self) -> Arc<dyn ReadAt> {
         Arc::clone(&self.stored)
+    }
+
+    /// The same bytes for one who reads all of them in their order; until it is dropped, what costs
+    /// much to read is shared with those who read beside.
+    pub fn passage(&self) -> Box<dyn ReadAt + '_> {
+        match self.accompanied.as_ref().and_then(|accompanied| accompanied.begin()) {
+            Some(passage) => Box::new(passage),
+            None => Box::new(self.stored()),
+        }
+    }
+
+    /// True where a passage and those who read beside it gain by staying together.
+    pub const fn is_shared(&self) -> bool {
+        self.accompanied.is_some()
     }
 
     /// What tells this image from others and from a changed one, a line a segment, for resuming.
@@ -379,6 +404,7 @@ impl Parts {
     fn plain(format: Format, stored: Arc<dyn ReadAt>, files: Vec<Arc<ImageFile>>) -> Self {
         Self {
             stored,
+            block: None,
             format,
             details: BTreeMap::new(),
             header: BTreeMap::new(),

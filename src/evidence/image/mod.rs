@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::container::{self, Computed, Container, Facts, ImageDigest, OpenOptions, Verdict};
-pub use super::container::{Beside, ContainerError as ImageError};
+pub use super::container::{Beside, ContainerError as ImageError, Digesting};
 use super::filesystem;
 use super::{EvidenceSource, Located, Walked};
 use crate::bytes::ReadAt;
@@ -146,20 +146,26 @@ impl Image {
         Algorithm::ALL.iter().filter_map(stored).chain(supplied).collect()
     }
 
+    /// The digests to compute where these are to be compared with: theirs, MD5 and SHA-1.
+    pub fn computed(expected: &[ImageDigest]) -> Selection {
+        let always = Selection::only(Algorithm::Md5).with(Algorithm::Sha1);
+        expected.iter().fold(always, |all, one| all.with(one.algorithm))
+    }
+
     /// Reads the whole medium as the image keeps it and compares its digests.
     ///
-    /// - `expected`: from [`Image::expected`]; MD5 and SHA-1 are computed beside theirs.
+    /// - `expected`: from [`Image::expected`].
+    /// - `digesting`: computes those of [`Image::computed`].
     /// - `progress`: bytes done so far.
     pub fn verify(
         &self,
         expected: &[ImageDigest],
+        digesting: Box<dyn Digesting + '_>,
         cancel: &AtomicBool,
         progress: &AtomicU64,
     ) -> Verified {
-        let always = Selection::only(Algorithm::Md5).with(Algorithm::Sha1);
-        let selection =
-            expected.iter().fold(always, |all, one: &ImageDigest| all.with(one.algorithm));
-        let computed = container::compute(&*self.container.stored(), selection, cancel, progress);
+        let passage = self.container.passage();
+        let computed = container::compute_by(&*passage, digesting, cancel, progress);
         let (verdict, why) = container::compare(&computed, expected);
         let (computed, unread) = match computed {
             Computed::Whole(digests) => (digests, None),
@@ -167,6 +173,11 @@ impl Image {
             Computed::Stopped => (Digests::default(), None),
         };
         Verified { computed, verdict, why, unread }
+    }
+
+    /// True where verifying it and reading its objects gain by staying together.
+    pub fn is_shared(&self) -> bool {
+        self.container.is_shared()
     }
 
     /// Gives every object of an image that was found inside evidence, as [`EvidenceSource::walk`]

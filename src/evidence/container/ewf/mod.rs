@@ -78,6 +78,7 @@ pub(super) fn open(opener: &Opener<'_>, first: Opened) -> Result<Parts, Containe
     let image = EwfImage::new(all.files.clone(), tables, volume.len, volume.chunk_size);
     Ok(Parts {
         stored: Arc::new(image),
+        block: Some(volume.chunk_size),
         format: Format::Ewf,
         details,
         header: all.header,
