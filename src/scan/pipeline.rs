@@ -475,7 +475,7 @@ struct Rest(Duration);
 
 impl Default for Rest {
     fn default() -> Self {
-        Self(Duration::from_micros(100))
+        Self(Duration::from_micros(800))
     }
 }
 
