@@ -238,7 +238,7 @@ impl Pipeline<'_> {
                     }
                     Some(Next::Long(open)) => {
                         self.begin(first.saturating_add(slot), &open.place);
-                        Some(open)
+                        Some(*open)
                     }
                     None if idle => return,
                     None => break,

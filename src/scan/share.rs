@@ -15,7 +15,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::flight::{LONG, MOST};
 use super::object::Opened;
@@ -37,7 +37,7 @@ pub(super) enum Next {
     /// A listed object.
     Job(Job),
     /// One that is open already.
-    Long(Long),
+    Long(Box<Long>),
 }
 
 /// Where one thread gets its objects from.
@@ -47,8 +47,8 @@ pub(super) struct Queue {
 }
 
 enum Side {
-    Takes(Receiver<Long>),
-    Gives(Sender<Long>),
+    Takes(Receiver<Box<Long>>),
+    Gives(Sender<Box<Long>>),
 }
 
 impl Queue {
@@ -92,7 +92,7 @@ impl Queue {
     pub(super) fn hand_over(&self, open: Long) -> Option<Long> {
         match &self.long {
             Side::Gives(long) if open.opened.object.size() >= LONG => {
-                long.try_send(open).err().map(TrySendError::into_inner)
+                long.try_send(Box::new(open)).err().map(|back| *back.into_inner())
             }
             _ => Some(open),
         }
