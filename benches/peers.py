@@ -19,6 +19,7 @@ import subprocess
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+GROUPS = ["small", "photos", "images", "lookups", "scaling"]
 MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 
 
@@ -264,20 +265,29 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--photos", type=int, default=3000)
-    parser.add_argument("--only", default="small,photos,images,lookups,scaling")
+    parser.add_argument("--only", default=",".join(GROUPS))
     parser.add_argument("--table", type=pathlib.Path)
     options = parser.parse_args()
     bench = Bench(os.path.abspath(options.program), options.work.resolve(), options.runs)
     bench.photos, bench.decode = options.photos, options.decode
     bench.work.mkdir(parents=True, exist_ok=True)
     for name in options.only.split(","):
+        bench.rows = []
         globals()[name](bench)
+        kept = {"runs": options.runs, "rows": bench.rows}
+        (bench.work / f"peers-{name}.json").write_text(json.dumps(kept, indent=1))
+    rows, runs = [], []
+    for name in GROUPS:
+        kept = bench.work / f"peers-{name}.json"
+        if kept.exists():
+            kept = json.loads(kept.read_text())
+            rows += kept["rows"]
+            runs.append(f"{kept['runs']} of {name}")
     lines = [
-        f"{time.strftime('%Y-%m-%d')}, {machine()}; medians of {options.runs} runs in turn; {versions()}.", "",
+        f"{time.strftime('%Y-%m-%d')}, {machine()}; medians of runs in turn: {', '.join(runs)}; {versions()}.", "",
         "| work | assay | the other | ratio | target | met |", "|---|---|---|---|---|---|",
     ]
-    lines += ["| " + " | ".join(row) + " |" for row in bench.rows]
-    (bench.work / "peers.json").write_text(json.dumps(bench.rows, indent=1))
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
     if options.table:
         before, rest = options.table.read_text().split(MARKS[0])
         after = rest.split(MARKS[1])[1]

@@ -134,7 +134,7 @@ pub(super) struct ScanOpts {
     /// Compare by digest only
     #[arg(long, conflicts_with = "near_bits")]
     pub(super) no_near: bool,
-    /// Number of threads that read and hash [default: one a core, 8 where there are fewer]
+    /// Number of threads that read and hash [default: one a core; for folders 8 where there are fewer]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
     /// Scan though access times in the evidence will change; TEXT says on whose authority
