@@ -27,10 +27,7 @@ const MAX_NEAR_BITS: u8 = 64;
 /// Fills what the user left open; the flag says whether hits shall show in the exit code. Every
 /// error here is a usage error: nothing was touched.
 pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(ScanPlan, bool)> {
-    let mut file = match &opts.case.case_file {
-        Some(path) => case::read(path)?,
-        None => CaseFile::default(),
-    };
+    let mut file = opts.case.case_file.as_deref().map(case::read).transpose()?.unwrap_or_default();
     let out = opts.out.clone().or_else(|| file.out.take());
     if let Some(bits) = file.near_bits.filter(|bits| *bits > MAX_NEAR_BITS) {
         bail!("the case file's near-bits is {bits}: the largest is {MAX_NEAR_BITS}");
@@ -42,11 +39,9 @@ pub(super) fn plan(opts: &ScanOpts, arguments: Vec<String>) -> anyhow::Result<(S
     }
     let digests = opts.digests.as_ref().or(file.digests.as_ref());
     let hits_in_code = opts.exit_code_hits || file.exit_code_hits;
-    let cores = cores();
     let sources = sources(opts, std::mem::take(&mut file.evidence))?;
-    // An image is read from its front to its end, which a system reads ahead by itself.
-    let readers = if sources.iter().any(|source| source.path.is_dir()) { READERS } else { cores };
-    let threads = opts.threads.or(file.threads).unwrap_or_else(|| cores.max(readers));
+    let cores = cores();
+    let threads = opts.threads.or(file.threads).unwrap_or_else(|| readers(&sources, cores));
     let plan = ScanPlan {
         sources,
         out: out.context("--out is missing: name the folder for the report")?,
@@ -102,6 +97,12 @@ fn set_access(opts: &ScanOpts, file: &CaseFile) -> compiled::Access {
 /// Threads that read where nobody says how many, on a machine of fewer cores: a device that is asked
 /// for more at a time gives more. What computes is bound by the cores.
 const READERS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
+fn readers(sources: &[SourcePlan], cores: NonZeroUsize) -> NonZeroUsize {
+    // An image is read from its front to its end, which a system reads ahead by itself.
+    let folder = sources.iter().any(|source| source.path.is_dir());
+    if folder { cores.max(READERS) } else { cores }
+}
 
 fn cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)

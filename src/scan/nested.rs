@@ -92,7 +92,8 @@ pub(super) enum Looked {
     Image,
     /// It is none.
     Other,
-    /// It is none as far as its bytes could be read just then.
+    /// It is none as far as its bytes could be read just then; one that may be a part by its name is
+    /// remembered as that.
     Unread,
 }
 
@@ -130,10 +131,15 @@ impl Images {
         // On what our own code fails is tried again and told where images are opened.
         let told = || inside(&file, &extension);
         let told = || catch_unwind(AssertUnwindSafe(told)).unwrap_or(Some(Inside::Raw));
-        let role = match may_be.then(told).flatten() {
+        let found = may_be.then(told).flatten();
+        let looked = match found {
+            None if file.failed() => Looked::Unread,
+            _ => Looked::Image,
+        };
+        let role = match found {
             Some(inside) => Role::Image(inside),
             None if is_part(&extension) => Role::Part,
-            None if file.failed() => return Looked::Unread,
+            None if looked == Looked::Unread => return looked,
             None => return Looked::Other,
         };
         let Some(whole) = stream.whole() else { return Looked::Other };
@@ -146,7 +152,7 @@ impl Images {
         let (evidence, confirmed, link) = (at.evidence, at.confirmed, meta.link);
         let kept = Kept { evidence, found, role, whole, confirmed, exists, link };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).keep(kept);
-        Looked::Image
+        looked
     }
 
     /// Takes what was remembered; `None` where there is nothing.

@@ -302,7 +302,8 @@ fn blank(object: Object) -> Record {
         findings: Vec::new(),
         disposition: Disposition::None,
         problems: Vec::new(),
-        image: looked == Looked::Image,
+        // A run that is taken up again looks once more where this look failed.
+        image: looked != Looked::Other,
     }
 }
 
