@@ -281,8 +281,11 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Outcome<()> {
         self.is_next(|c| c == b'-');
-        // Nothing stands behind a zero.
-        let whole = self.is_next(|c| c == b'0') || self.digits();
+        // No digit stands behind a zero.
+        let whole = match self.is_next(|c| c == b'0') {
+            true => !self.rest.first().is_some_and(u8::is_ascii_digit),
+            false => self.digits(),
+        };
         if !whole || self.is_next(|c| c == b'.') && !self.digits() {
             return self.bad();
         }

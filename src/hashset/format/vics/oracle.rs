@@ -438,6 +438,13 @@ proptest! {
     }
 }
 
+#[test]
+fn digits_behind_a_zero_are_damage_and_no_other_kind_of_value() {
+    for text in ["00", "00SHA256\":[]}", "-01", "{\"MediaSize\":00}", "{\"x\":-00.5}"] {
+        assert_eq!(compare(text.as_bytes()), Ok(false), "{text}");
+    }
+}
+
 /// A record as writers make them.
 const GOOD: &str = r#"{"odata.id":"Media(1)", "MediaID":1,"Category":2,"MD5":"0123456789ABCDEF",
 "SHA1":"0123456789ABCDEF01234567","MediaSize":"345","VictimIdentified":"false","Series":"s\u00e9\"",
